@@ -1,0 +1,48 @@
+# make quickstart   the main job, end to end
+# make test         lint, types, tests
+# Both create .venv and install what they need; nothing else has to be there than Python, pip and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/quickstart
+
+.PHONY: quickstart test test-slow lint types clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/embedtune quickstart --out $(OUT)
+
+test: lint types
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call install,.[offline])
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	$(call install,.[dev])
+	touch $@
+
+# Without an NVIDIA GPU the pinned torch; with one the newest, which brings its CUDA packages.
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	if nvidia-smi -L >/dev/null 2>&1; then \
+		grep -v '^torch==' constraints.txt >$(VENV)/constraints.txt && $(BIN)/pip install --quiet torch; \
+	else \
+		cp constraints.txt $(VENV)/constraints.txt && $(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"; \
+	fi
+	$(BIN)/pip install --quiet --constraint $(VENV)/constraints.txt --editable '$(1)'
+endef
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,79 @@
+"""Adapts text-embedding models to your own corpus for retrieval, and proves that it helped.
+
+The names below load on first use, so `import embedtune` costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedtune.data.checks import check_dataset as check_dataset
+    from embedtune.data.dataset import RetrievalDataset as RetrievalDataset
+    from embedtune.data.splits import split_queries as split_queries
+    from embedtune.data.training_set import TrainingSet as TrainingSet
+    from embedtune.errors import EmbedtuneError as EmbedtuneError
+    from embedtune.evaluate.comparison import compare as compare
+    from embedtune.evaluate.evaluation import evaluate as evaluate
+    from embedtune.evaluate.measures import Measure as Measure
+    from embedtune.evaluate.scores import Scores as Scores
+    from embedtune.mine import mine_negatives as mine_negatives
+    from embedtune.models.cache import EmbeddingCache as EmbeddingCache
+    from embedtune.models.encoder import Encoder as Encoder
+    from embedtune.models.encoder import EncoderOptions as EncoderOptions
+    from embedtune.models.encoder import load_encoder as load_encoder
+    from embedtune.models.tuned import TunedModel as TunedModel
+    from embedtune.search.bm25 import BM25Retriever as BM25Retriever
+    from embedtune.search.dense import DenseRetriever as DenseRetriever
+    from embedtune.search.fusion import fuse as fuse
+    from embedtune.search.retrievers import make_retriever as make_retriever
+    from embedtune.search.run import Run as Run
+    from embedtune.search.vector_index import VectorIndex as VectorIndex
+    from embedtune.train.training import train as train
+
+_HOME_OF = {
+    "BM25Retriever": "search.bm25",
+    "DenseRetriever": "search.dense",
+    "EmbeddingCache": "models.cache",
+    "EmbedtuneError": "errors",
+    "Encoder": "models.encoder",
+    "EncoderOptions": "models.encoder",
+    "Measure": "evaluate.measures",
+    "RetrievalDataset": "data.dataset",
+    "Run": "search.run",
+    "Scores": "evaluate.scores",
+    "TrainingSet": "data.training_set",
+    "TunedModel": "models.tuned",
+    "VectorIndex": "search.vector_index",
+    "check_dataset": "data.checks",
+    "compare": "evaluate.comparison",
+    "evaluate": "evaluate.evaluation",
+    "fuse": "search.fusion",
+    "load_encoder": "models.encoder",
+    "make_retriever": "search.retrievers",
+    "mine_negatives": "mine",
+    "split_queries": "data.splits",
+    "train": "train.training",
+}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+__version__ = "0.1.0"
+
+
+class _Package(ModuleType):
+    """Serves the public names ahead of subpackages of the same name, such as `train`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        homes = ModuleType.__getattribute__(self, "__dict__").get("_HOME_OF", {})
+        if name in homes:
+            return getattr(import_module(f"embedtune.{homes[name]}"), name)
+        return ModuleType.__getattribute__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [*__all__, "__version__"]
+
+
+sys.modules[__name__].__class__ = _Package

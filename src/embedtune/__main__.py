@@ -1,0 +1,5 @@
+"""`python -m embedtune` is the command line."""
+
+from embedtune.cli.main import main
+
+main()

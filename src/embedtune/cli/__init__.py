@@ -1,0 +1,1 @@
+"""Words → calls; one file a verb, no logic."""

@@ -1,0 +1,86 @@
+"""embedtune eval: how well does an encoder, BM25 or both retrieve?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedtune import progress
+from embedtune.artifact import refuse_strangers
+from embedtune.cli.flags import command
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.json_format import read_qrels
+from embedtune.errors import OptionsError
+from embedtune.models.encoder import EncoderOptions
+
+__all__ = ["eval_command"]
+
+
+@command
+def eval_command(
+    dataset: Annotated[Path, typer.Argument(help="Dataset in embedtune's JSON format.", metavar="D")],
+    encoder_options: EncoderOptions,
+    encoder: Annotated[
+        str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
+    ] = None,
+    retriever: Annotated[str, typer.Option(help="dense, bm25 or hybrid.")] = "dense",
+    split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
+    top_k: Annotated[int, typer.Option(help="Documents to retrieve for a query.", min=1)] = 10,
+    qrels: Annotated[
+        Path | None, typer.Option(help="JSON with graded judgements that replace the dataset's own.")
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
+) -> None:
+    """Evaluates retrieval on a split and prints the means as JSON.
+
+    Example: embedtune eval dataset.json --encoder minilm --split test --out runs/base
+    """
+    from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
+    from embedtune.models.cache import EmbeddingCache, default_cache_folder
+    from embedtune.search.retrievers import make_retriever, needs_encoder
+
+    if out is not None:
+        refuse_strangers(out, EVALUATION, overwrite)
+    if needs_encoder(retriever) and encoder is None:
+        raise OptionsError(f"the retriever {retriever!r} needs an encoder", remedy="name one with --encoder")
+    data = RetrievalDataset.read(dataset)
+    query_count = len(data.split_query_ids(split))
+    judged = None if qrels is None else read_qrels(qrels)
+    progress.say(f"{dataset}: {len(data.corpus)} documents, {query_count} queries in split {split!r}")
+    loaded = None
+    if needs_encoder(retriever) and encoder is not None:
+        from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
+
+        loaded = SentenceTransformerEncoder(load_model(encoder, encoder_options), encoder_options)
+        progress.say(f"{encoder}: {loaded.precision} on {loaded.device}, at most {loaded.max_length} tokens a text")
+    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    evaluation = evaluate(
+        data, make_retriever(retriever, data.corpus, loaded, cache), split=split, top_k=top_k, qrels=judged
+    )
+    if evaluation.scores.left_out:
+        progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
+    if loaded is not None:
+        progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+    if out is not None:
+        made_from = {
+            "dataset": str(dataset),
+            "dataset_sha256": data.content_hash(),
+            "qrels": None if qrels is None else str(qrels),
+            "split": split,
+            "top_k": top_k,
+            "retriever": retriever,
+            "encoder": encoder if loaded is not None else None,
+            "encoder_key": None if loaded is None else loaded.cache_key,
+            "prompts": None
+            if loaded is None
+            else {"query": loaded.prompt("query"), "document": loaded.prompt("document")},
+        }
+        write_evaluation(evaluation, out, made_from, overwrite=overwrite)
+    typer.echo(json.dumps(evaluation.scores.means(), indent=2))

@@ -1,0 +1,81 @@
+"""Turns Options classes into flags, and errors into messages with an exit status."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import typer
+from pydantic.fields import FieldInfo
+
+from embedtune import progress
+from embedtune.errors import EmbedtuneError
+from embedtune.options import Options
+
+__all__ = ["command"]
+
+_USER_MISTAKE = 2
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Returns the function as typer wants it.
+
+    A parameter whose type is an Options class becomes one flag for each of its fields, with the
+    field's description as help; two classes that share a field share its flag. An EmbedtuneError
+    is printed without a traceback and ends with exit status 2.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    options = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and issubclass(hint, Options)}
+    fields = {name: field for hint in options.values() for name, field in hint.model_fields.items()}
+    plain = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in options
+    ]
+    flags = [_flag(name, field) for name, field in fields.items()]
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        with progress.shown():
+            try:
+                given = {
+                    name: hint(**{field: values[field] for field in hint.model_fields})
+                    for name, hint in options.items()
+                }
+                function(**{parameter.name: values[parameter.name] for parameter in plain}, **given)
+                return
+            except EmbedtuneError as error:
+                message = str(error)
+        typer.echo(f"embedtune: {message}", err=True)
+        raise typer.Exit(_USER_MISTAKE)
+
+    run.__signature__ = inspect.Signature([*plain, *flags])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*plain, *flags]}
+    return run
+
+
+def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
+    option = typer.Option(help=field.description, show_default=field.default not in (None, ()))
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[_flag_type(field.annotation), option],
+    )
+
+
+def _flag_type(annotation: Any) -> Any:
+    """Returns the type that typer reads; choices stay texts, so that Options names the nearest one."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return str
+    if origin is tuple:
+        return list[str]
+    if origin in (Union, UnionType):
+        inner = [_flag_type(part) for part in get_args(annotation) if part is not type(None)]
+        return inner[0] | None
+    return annotation

@@ -1,0 +1,39 @@
+"""The command line: one verb a file, in the order of use."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from embedtune.cli.compare import compare_command
+from embedtune.cli.eval import eval_command
+from embedtune.cli.import_ import import_command
+from embedtune.cli.quickstart import quickstart_command
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="embedtune",
+    help="Adapts text-embedding models to your own corpus, and proves that it helped.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command("quickstart")(quickstart_command)
+app.command("import")(import_command)
+app.command("eval")(eval_command)
+app.command("compare")(compare_command)
+
+
+def main() -> None:
+    """Runs the command line; Ctrl-C ends it with status 130 and no traceback."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("embedtune: stopped; what is finished is kept\n")
+        sys.exit(130)

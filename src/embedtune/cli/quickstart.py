@@ -1,0 +1,65 @@
+"""embedtune quickstart: the main job end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from embedtune import progress
+from embedtune.cli.flags import command
+from embedtune.data.converters.docstrings import DocstringOptions
+from embedtune.models.cache import EmbeddingCache, default_cache_folder
+from embedtune.models.encoder import EncoderOptions
+from embedtune.pipeline.quickstart import QuickstartOptions, QuickstartSummary, quickstart
+
+__all__ = ["quickstart_command"]
+
+_SHOWN = ("ndcg_at_10", "map_at_10", "recall_at_10", "precision_at_10", "mrr_at_10")
+
+
+@command
+def quickstart_command(
+    options: QuickstartOptions,
+    docstring_options: DocstringOptions,
+    encoder_options: EncoderOptions,
+    out: Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")] = Path(
+        "runs/quickstart"
+    ),
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+) -> None:
+    """Tunes a model on the docstrings of the installed packages and measures the gain.
+
+    Example: embedtune quickstart --documents 1000 --out runs/quickstart
+    """
+    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    summary = quickstart(out, options, docstring_options, encoder_options, cache)
+    if json_output:
+        typer.echo(json.dumps(summary.content, ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(_lines(summary)))
+    progress.say(f"everything is in {out}; the tuned model: SentenceTransformer({summary.content['model']!r})")
+
+
+def _lines(summary: QuickstartSummary) -> list[str]:
+    content: dict[str, Any] = summary.content
+    lines = [f"{'test split':<18}{'BM25':>9}{'base':>9}{'tuned':>9}"]
+    for measure in _SHOWN:
+        row = "".join(f"{content[system][measure]:>9.4f}" for system in ("bm25", "base", "tuned"))
+        lines.append(f"{measure:<18}{row}")
+    main = summary.comparison.main
+    low, high = main.interval
+    lines += [
+        "",
+        f"tuned minus base, {summary.comparison.measure}: {main.mean:+.4f} "
+        f"(95 % interval {low:+.4f} … {high:+.4f}, p = {main.p:.4f}, {summary.comparison.queries} queries)",
+        summary.comparison.verdict("base", "tuned"),
+    ]
+    seconds = content["seconds"]
+    lines.append("seconds: " + ", ".join(f"{name} {seconds[name]}" for name in seconds))
+    return lines

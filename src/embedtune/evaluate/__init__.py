@@ -1,0 +1,1 @@
+"""Ranked documents → numbers that can be trusted."""

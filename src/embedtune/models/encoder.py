@@ -1,0 +1,73 @@
+"""Text → vectors: the protocol every encoder follows, and how one is loaded by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from embedtune.options import Options
+
+__all__ = ["Encoder", "EncoderOptions", "Precision", "TextKind", "Vectors", "load_encoder"]
+
+TextKind = Literal["query", "document"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Vectors = npt.NDArray[np.float32]
+"""Shape (number of texts, dim), float32."""
+
+
+class EncoderOptions(Options):
+    """How a model is loaded and run."""
+
+    query_instruction: str | None = Field(
+        default=None, description="Text put before every query; default: the model's own query prompt."
+    )
+    document_instruction: str | None = Field(
+        default=None, description="Text put before every document; default: the model's own document prompt."
+    )
+    precision: Precision = Field(
+        default="auto", description="auto takes bfloat16 where the hardware computes in it, else float32."
+    )
+    max_length: int | None = Field(
+        default=None, ge=2, description="Longest text in tokens, special tokens included; default: the model's limit."
+    )
+    tokens_per_batch: int = Field(default=8192, ge=64, description="Tokens encoded at once, padding included.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a model on the Hub.")
+    trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model.")
+
+
+class Encoder(Protocol):
+    """Anything that turns texts into vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Returns the length of one vector."""
+
+    @property
+    def cache_key(self) -> dict[str, Any]:
+        """Returns all that changes a vector besides the text and its kind, as JSON values."""
+
+    def prompt(self, kind: TextKind) -> str:
+        """Returns the text that is put before every query or document; may be empty."""
+
+    def encode(self, texts: list[str], kind: TextKind) -> Vectors:
+        """Returns (len(texts), dim) float32, in the order of the texts.
+
+        Unit length where the model compares by cosine, so that an inner product ranks.
+        Raises EncoderError for what isn't a text and for vectors that aren't finite.
+        """
+
+
+def load_encoder(name: str | Path, options: EncoderOptions | None = None) -> Encoder:
+    """Returns the encoder of that name: "minilm", a folder, or a model on the Hugging Face Hub.
+
+    Raises EncoderError where it can't be found, reached or loaded.
+    """
+    from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
+
+    options = options or EncoderOptions()
+    return SentenceTransformerEncoder(load_model(str(name), options), options)

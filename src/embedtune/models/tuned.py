@@ -1,0 +1,39 @@
+"""What tuning gives: a folder that loads with plain sentence-transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from embedtune.artifact import Artifact
+
+__all__ = ["TUNED_MODEL", "TunedModel"]
+
+TUNED_MODEL = "tuned-model"
+
+
+@dataclass(frozen=True)
+class TunedModel:
+    """A tuned model's folder and the manifest that says how it was made."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> TunedModel:
+        """Returns the tuned model in a folder; raises StorageError where it isn't complete."""
+        artifact = Artifact.open(folder, TUNED_MODEL)
+        return cls(artifact.folder, artifact.manifest)
+
+    @classmethod
+    def save(
+        cls, model: SentenceTransformer, folder: Path, made_from: Mapping[str, Any], *, overwrite: bool = False
+    ) -> TunedModel:
+        """Saves weights, pooling, prompts and tokenizer, whole; safetensors and JSON only."""
+        with Artifact.create(folder, TUNED_MODEL, made_from, overwrite=overwrite) as temporary:
+            model.save_pretrained(str(temporary), create_model_card=False, safe_serialization=True)
+        return cls.open(folder)

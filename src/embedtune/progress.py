@@ -1,0 +1,113 @@
+"""Progress bars on stderr: silent in a library, bars in a terminal, lines in a log.
+
+Nothing is shown until the host program asks for it (`with shown():`), so importing
+embedtune into a service prints nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["ProgressTask", "say", "shown", "task"]
+
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+class _Display:
+    """Where progress goes: a live bar in a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.bars: Progress | None = None
+        if self.console.is_terminal:
+            self.bars = Progress(
+                TextColumn("{task.description:<28}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
+
+
+_display: ContextVar[_Display | None] = ContextVar("embedtune_progress", default=None)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Shows progress and messages on stderr while the block runs."""
+    display = _Display()
+    token = _display.set(display)
+    try:
+        if display.bars is None:
+            yield
+        else:
+            with display.bars:
+                yield
+    finally:
+        _display.reset(token)
+
+
+def say(message: str) -> None:
+    """Prints one line of words to stderr where progress is shown; else does nothing."""
+    display = _display.get()
+    if display is not None:
+        display.console.print(message, markup=False)
+
+
+class ProgressTask:
+    """One piece of long work with a known total."""
+
+    def __init__(self, display: _Display | None, label: str, total: int) -> None:
+        self._display = display
+        self._label = label
+        self._total = total
+        self._done = 0
+        self._started = self._last_line = time.monotonic()
+        self._bar: TaskID | None = None
+        if display is not None and display.bars is not None:
+            self._bar = display.bars.add_task(label, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        """Counts `count` more items as done."""
+        self._done += count
+        if self._display is None:
+            return
+        if self._display.bars is not None and self._bar is not None:
+            self._display.bars.update(self._bar, completed=self._done)
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            say(f"{self._label}: {self._done}/{self._total}")
+
+    def close(self) -> None:
+        """Ends the task; in a log its time is printed."""
+        if self._display is not None and self._display.bars is None and self._done:
+            seconds = time.monotonic() - self._started
+            say(f"{self._label}: {self._done}/{self._total} in {seconds:.1f} s")
+
+
+@contextmanager
+def task(label: str, total: int) -> Iterator[ProgressTask]:
+    """Yields a task to advance; nothing is shown for a total of 0."""
+    current = ProgressTask(_display.get() if total else None, label, total)
+    try:
+        yield current
+    finally:
+        current.close()
+        sys.stderr.flush()

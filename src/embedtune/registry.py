@@ -1,0 +1,46 @@
+"""Plugins found by the name of their file, imported only when used."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from embedtune.errors import MissingPackageError, OptionsError, describe_unknown
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """The plugins of one folder: each file is a plugin, its name is the plugin's name.
+
+    `package` is the dotted name of the folder, `kind` the word for one plugin in messages.
+    A file name's underscores are hyphens in the plugin's name.
+    """
+
+    def __init__(self, package: str, kind: str) -> None:
+        self.package = package
+        self.kind = kind
+
+    def names(self) -> list[str]:
+        """Returns the plugins' names, sorted, without importing any plugin."""
+        folder = importlib.import_module(self.package).__path__
+        return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules(folder))
+
+    def load(self, name: str) -> ModuleType:
+        """Returns the plugin's module.
+
+        Raises OptionsError for an unknown name, MissingPackageError where the plugin's own
+        requirement isn't installed.
+        """
+        if name not in self.names():
+            raise OptionsError(describe_unknown(self.kind, name, self.names()))
+        try:
+            return importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("embedtune"):
+                raise
+            raise MissingPackageError(
+                f"the {self.kind} {name!r} needs the package {error.name!r}, which isn't installed",
+                remedy=f"pip install 'embedtune[{name}]'",
+            ) from error

@@ -1,0 +1,1 @@
+"""Vectors or terms → ranked documents."""

@@ -1,0 +1,39 @@
+"""The retriever of a name: dense, bm25 or hybrid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from embedtune.errors import OptionsError, describe_unknown
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import Encoder
+from embedtune.search.bm25 import BM25Retriever
+from embedtune.search.dense import DenseRetriever
+from embedtune.search.fusion import HybridRetriever, Retriever
+
+__all__ = ["RetrieverName", "make_retriever", "needs_encoder"]
+
+RetrieverName = Literal["dense", "bm25", "hybrid"]
+
+
+def needs_encoder(name: str) -> bool:
+    """Returns whether that retriever encodes text; raises OptionsError for an unknown one."""
+    if name not in get_args(RetrieverName):
+        raise OptionsError(describe_unknown("retriever", name, get_args(RetrieverName)))
+    return name != "bm25"
+
+
+def make_retriever(
+    name: str, corpus: Mapping[str, str], encoder: Encoder | None = None, cache: EmbeddingCache | None = None
+) -> Retriever:
+    """Returns a retriever over the corpus; dense and hybrid encode it, through the cache if given.
+
+    Raises OptionsError for an unknown name, or for one that needs an encoder and has none.
+    """
+    if not needs_encoder(name):
+        return BM25Retriever(corpus)
+    if encoder is None:
+        raise OptionsError(f"the retriever {name!r} needs an encoder", remedy="name one with --encoder")
+    dense = DenseRetriever(encoder, corpus, cache or EmbeddingCache(None))
+    return dense if name == "dense" else HybridRetriever([dense, BM25Retriever(corpus)])

@@ -1,0 +1,92 @@
+"""A run: for each query its documents, best first; read and written in TREC's format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from embedtune.errors import DataError
+
+__all__ = ["RankedDocument", "Run", "rank_top"]
+
+
+class RankedDocument(NamedTuple):
+    """One document of a ranked list and its score (higher is better)."""
+
+    document_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """Ranked lists by query id.
+
+    Documents are ordered by score as float32, higher first; equal scores by document id,
+    later first in code-point order. That is trec_eval's rule, so a run scores the same when
+    other tools read its file.
+    """
+
+    rankings: Mapping[str, Sequence[RankedDocument]]
+
+    @classmethod
+    def from_scores(cls, scores: Mapping[str, Mapping[str, float]]) -> Run:
+        """Returns the run of query id → document id → score."""
+        return cls({query_id: rank(documents) for query_id, documents in scores.items()})
+
+    def document_ids(self, query_id: str) -> list[str]:
+        """Returns a query's documents, best first; empty where the run lacks the query."""
+        return [document.document_id for document in self.rankings.get(query_id, ())]
+
+    def to_trec(self, tag: str) -> str:
+        """Returns the run as TREC lines: query id, Q0, document id, rank, score, tag."""
+        lines = [
+            f"{query_id} Q0 {document.document_id} {place} {document.score!r} {tag}\n"
+            for query_id, documents in self.rankings.items()
+            for place, document in enumerate(documents, start=1)
+        ]
+        return "".join(lines)
+
+    @classmethod
+    def read_trec(cls, path: Path) -> Run:
+        """Returns the run in a TREC file; ids with spaces are read back from the line's ends."""
+        scores: dict[str, dict[str, float]] = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
+            try:
+                head, document_and_rank = line.split(" Q0 ", 1)
+                document_id, _, score, _ = document_and_rank.rsplit(" ", 3)
+                scores.setdefault(head, {})[document_id] = float(score)
+            except ValueError:
+                raise DataError(
+                    f"expected 'query Q0 document rank score tag', found {line[:80]!r}", where=f"{path}:{number}"
+                ) from None
+        return cls.from_scores(scores)
+
+
+def rank(scores: Mapping[str, float]) -> list[RankedDocument]:
+    """Returns documents in the order of Run, scores rounded to float32."""
+    rounded = [RankedDocument(document_id, float(np.float32(score))) for document_id, score in scores.items()]
+    rounded.sort(key=lambda document: document.document_id, reverse=True)
+    rounded.sort(key=lambda document: -document.score)
+    return rounded
+
+
+def rank_top(
+    scores: npt.NDArray[np.float32], document_ids: Sequence[str], top_k: int, *, above: float | None = None
+) -> list[RankedDocument]:
+    """Returns the `top_k` best of one query's scores, shape (number of documents,).
+
+    Ties at the border are settled by document id as in Run. With `above`, only scores over it.
+    """
+    if top_k < len(scores):
+        border = np.partition(scores, len(scores) - top_k)[len(scores) - top_k]
+        places = np.flatnonzero(scores >= border)
+    else:
+        places = np.arange(len(scores))
+    if above is not None:
+        places = places[scores[places] > above]
+    return rank({document_ids[i]: float(scores[i]) for i in places.tolist()})[:top_k]

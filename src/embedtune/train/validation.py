@@ -1,0 +1,59 @@
+"""How good a model is right now, by retrieval on the val split."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+from sentence_transformers import SentenceTransformer
+
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.evaluate.evaluation import evaluate
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import EncoderOptions
+from embedtune.models.sentence_transformer import SentenceTransformerEncoder
+from embedtune.search.dense import DenseRetriever
+
+__all__ = ["Validator"]
+
+
+class Validator:
+    """Scores a model by one measure on a split, over the corpus or a fixed sample of it.
+
+    A sample holds every document relevant to a query of the split, and others by the seed up
+    to `max_documents`.
+    """
+
+    def __init__(
+        self,
+        dataset: RetrievalDataset,
+        split: str,
+        *,
+        measure: str,
+        max_documents: int,
+        seed: int,
+        encoder_options: EncoderOptions,
+        cache: EmbeddingCache,
+    ) -> None:
+        self.dataset = dataset
+        self.split = split
+        self.measure = measure
+        self.encoder_options = encoder_options
+        self.cache = cache
+        self.corpus = _sample_corpus(dataset, split, max_documents, seed)
+
+    def score(self, model: SentenceTransformer) -> float:
+        """Returns the mean of the measure; the model itself is left as it is."""
+        encoder = SentenceTransformerEncoder(copy.deepcopy(model), self.encoder_options)
+        retriever = DenseRetriever(encoder, self.corpus, self.cache)
+        return evaluate(self.dataset, retriever, split=self.split).scores.mean(self.measure)
+
+
+def _sample_corpus(dataset: RetrievalDataset, split: str, max_documents: int, seed: int) -> dict[str, str]:
+    if len(dataset.corpus) <= max_documents:
+        return dict(dataset.corpus)
+    relevant = {d for query_id in dataset.split_query_ids(split) for d in dataset.positives(query_id)}
+    others = [document_id for document_id in dataset.corpus if document_id not in relevant]
+    wanted = max(0, max_documents - len(relevant))
+    chosen = relevant.union(random.Random(seed).sample(others, min(wanted, len(others))))
+    return {document_id: text for document_id, text in dataset.corpus.items() if document_id in chosen}
