@@ -80,7 +80,7 @@ def test_one_query_has_no_spread():
 )
 def test_queries_needed_are_the_textbooks(deviation, difference, published):
     """The published figures use z rounded to 2.80; ours is 2.8016."""
-    assert queries_needed(deviation, difference) == pytest.approx(published, rel=0.002)
+    assert queries_needed(deviation, difference) == pytest.approx(published, rel=0.0025)
 
 
 def test_queries_needed_have_the_power_they_promise():

@@ -35,7 +35,7 @@ def test_trec_file_reads_back_the_same(tmp_path):
 def test_broken_line_is_named(tmp_path):
     path = tmp_path / "run.trec"
     path.write_text("q Q0 d 1 0.5 tag\nnonsense\n", encoding="utf-8")
-    with pytest.raises(DataError, match="run.trec:2"):
+    with pytest.raises(DataError, match=r"run\.trec:2"):
         Run.read_trec(path)
 
 
