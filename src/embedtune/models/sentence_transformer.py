@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,8 +246,7 @@ def _hub_reachable() -> bool:
 
 def _cannot_load(name: str, place: str, offline: bool, error: Exception) -> EncoderError:
     if place == name and offline and not Path(name).is_dir():
-        switched_off = bool(os.environ.get("HF_HUB_OFFLINE"))
-        reason = "HF_HUB_OFFLINE is set" if switched_off else f"{constants.ENDPOINT} can't be reached"
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} can't be reached"
         return EncoderError(
             f"the model {name!r} isn't in the local Hub cache and {reason}",
             remedy="either connect (HF_ENDPOINT names a mirror) and try again, "
