@@ -26,6 +26,7 @@ from rich.progress import (
 __all__ = ["ProgressTask", "say", "shown", "task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_WORTH_A_LINE = 1.0
 
 
 class _Display:
@@ -43,6 +44,9 @@ class _Display:
                 TextColumn("left"),
                 TimeRemainingColumn(),
                 console=self.console,
+                transient=True,
+                redirect_stdout=False,  # stdout is the result, also where stderr is a terminal
+                redirect_stderr=False,
             )
 
 
@@ -96,9 +100,13 @@ class ProgressTask:
             say(f"{self._label}: {self._done}/{self._total}")
 
     def close(self) -> None:
-        """Ends the task; in a log its time is printed."""
-        if self._display is not None and self._display.bars is None and self._done:
-            seconds = time.monotonic() - self._started
+        """Ends the task: its bar goes, and if it took long a line with its time stays."""
+        if self._display is None:
+            return
+        if self._display.bars is not None and self._bar is not None:
+            self._display.bars.remove_task(self._bar)
+        seconds = time.monotonic() - self._started
+        if seconds > _SECONDS_WORTH_A_LINE:
             say(f"{self._label}: {self._done}/{self._total} in {seconds:.1f} s")
 
 
