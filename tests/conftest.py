@@ -103,7 +103,7 @@ class CommandLine:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=300,
+            timeout=1200,
             check=False,
         )
 

@@ -50,5 +50,5 @@ def test_a_bar_in_a_terminal_and_a_clean_stdout():
         assert process.stdout is not None
         assert process.stdout.read() == b'{"sheep": 3}\n'
     os.close(ours)
-    assert "3/3".encode() in seen
+    assert b"3/3" in seen
     assert "━".encode() in seen

@@ -18,6 +18,7 @@ from embedtune.options import Options
 __all__ = ["command"]
 
 _USER_MISTAKE = 2
+_STOPPED = 130
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -48,9 +49,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 function(**{parameter.name: values[parameter.name] for parameter in plain}, **given)
                 return
             except EmbedtuneError as error:
-                message = str(error)
+                message, status = str(error), _USER_MISTAKE
+            except KeyboardInterrupt:
+                message, status = "stopped; what is finished is kept", _STOPPED
         typer.echo(f"embedtune: {message}", err=True)
-        raise typer.Exit(_USER_MISTAKE)
+        raise typer.Exit(status)
 
     run.__signature__ = inspect.Signature([*plain, *flags])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*plain, *flags]}

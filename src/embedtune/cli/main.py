@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import typer
 
@@ -29,11 +28,7 @@ app.command("compare")(compare_command)
 
 
 def main() -> None:
-    """Runs the command line; Ctrl-C ends it with status 130 and no traceback."""
+    """Runs the command line."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.stderr.write("embedtune: stopped; what is finished is kept\n")
-        sys.exit(130)
+    app()
