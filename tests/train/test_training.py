@@ -12,6 +12,7 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.tuned import TunedModel
 from embedtune.search.dense import DenseRetriever
+from embedtune.train import batches as training_batches
 from embedtune.train.training import TrainOptions, train
 from embedtune.train.validation import Validator
 
@@ -67,6 +68,22 @@ def test_loads_with_plain_sentence_transformers_prompts_included(training_set, t
         torch.from_numpy(plain.encode_query(texts)), torch.from_numpy(ours.encode(texts, "query")), atol=2e-6
     )
     assert not list((tmp_path / "m").rglob("*.bin"))
+
+
+def test_every_epoch_has_new_batches_and_the_last_step_is_validated(sample, tiny_model, tmp_path, monkeypatch):
+    made = TrainingSet.build(sample, "train")
+    seeds = []
+    batches_of = training_batches.conflict_free_batches
+
+    def fewer_each_time(training_set, batch_size, seed):
+        seeds.append(seed)
+        return batches_of(training_set, batch_size, seed)[: 3 if seed == 7 else 2]
+
+    monkeypatch.setattr(training_batches, "conflict_free_batches", fewer_each_time)
+    options = TrainOptions(epochs=2, batch_size=4, validations=1, val_split="train", seed=7)
+    result = train(made, str(tiny_model), tmp_path / "m", options=options, encoder_options=FLOAT32)
+    assert {7, 8} <= set(seeds)
+    assert [checkpoint.step for checkpoint in result.checkpoints] == [0, 5]
 
 
 def test_same_seed_same_weights(training_set, tiny_model, tmp_path):

@@ -237,6 +237,11 @@ class _Watcher(TrainerCallback):
         if state.global_step in self._planned:
             self.validate(state.global_step)
 
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Validates the last step, also where conflicts left an epoch with fewer batches than planned."""
+        if self.checkpoints[-1].step != state.global_step:
+            self.validate(state.global_step)
+
 
 @contextmanager
 def _dropout(model: nn.Module, keep: bool) -> Iterator[None]:
