@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +85,7 @@ class _Quickstart:
         encoding = {"encoder": self.options.encoder, "options": self.encoder_options.model_dump()}
         training = encoding | {"training": self.options.model_dump()}
         step = self.steps.run
-        made_from = {"options": self.docstring_options.model_dump(), "installed": _installed_packages()}
+        made_from = {"options": self.docstring_options.model_dump()}
         self.dataset_path = step("dataset", "dataset.json", made_from, (), self._make_dataset)
         step("checks", "checks.json", {}, ("dataset",), self._check)
         bm25 = step("bm25", "bm25", {}, ("dataset",), self._evaluate_bm25)
@@ -188,9 +186,3 @@ class _Quickstart:
         )
         if result.chosen.step == 0:
             progress.say("no checkpoint was better on val than the base model: the base model was kept")
-
-
-def _installed_packages() -> list[str]:
-    """Returns what the docstrings are read from, so that an upgrade makes a new dataset."""
-    found = {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()}
-    return sorted([*found, f"python=={platform.python_version()}"])
