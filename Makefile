@@ -33,9 +33,11 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 	touch $@
 
+# Debian's Python comes without ensurepip, so pip may have to come from outside the new environment.
 # Without an NVIDIA GPU the pinned torch; with one the newest, which brings its CUDA packages.
 define install
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) 2>/dev/null || \
+		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	if nvidia-smi -L >/dev/null 2>&1; then \
 		grep -v '^torch==' constraints.txt >$(VENV)/constraints.txt && $(BIN)/pip install --quiet torch; \
 	else \
