@@ -1,55 +1,116 @@
-"""Finds texts that say almost the same."""
+"""Finds texts that say almost the same, among a hundred thousand as among ten."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rensa import RMinHash, RMinHashLSH
+import numpy as np
+import numpy.typing as npt
+from rensa import RMinHash
 
 from embedtune.data.groups import connected_groups
+from embedtune.data.shingles import TextLength, mixed, normalise_text, shingle_hashes, shingles
 
 __all__ = ["near_duplicate_groups", "normalise_text", "shingles"]
 
 _PERMUTATIONS = 128
+_BANDS = 32
 _SEED = 42
-_WORDS_PER_SHINGLE = 3
-_CHARACTERS_PER_SHINGLE = 5
+_BATCH_CHARACTERS = 1_000_000
+_FULLY_PAIRED_RUN = 30
+_SKETCH_SLACK = 0.2
+"""A sketch of 128 values misses the true similarity by more than this once in a million pairs."""
+
+Positions = npt.NDArray[np.int64]
+Sketches = npt.NDArray[np.uint32]
 
 
-def normalise_text(text: str) -> str:
-    """Returns the text with width, case and runs of white space made equal (Unicode NFKC)."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def shingles(text: str) -> set[str]:
-    """Returns a text's runs of three words; of five characters where words aren't spaced."""
-    normalised = normalise_text(text)
-    words = normalised.split(" ")
-    if len(words) * 12 > len(normalised):
-        size = _WORDS_PER_SHINGLE
-        return {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
-    size = _CHARACTERS_PER_SHINGLE
-    return {normalised[i : i + size] for i in range(max(1, len(normalised) - size + 1))}
-
-
-def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
+def near_duplicate_groups(
+    texts: Sequence[str], threshold: float = 0.8, length: TextLength = "long"
+) -> list[list[int]]:
     """Returns groups of positions whose texts are near-duplicates, each sorted, first seen first.
 
     Two texts are near-duplicates if the Jaccard similarity of their shingles is at least
     `threshold`. MinHash with banding proposes pairs, the exact similarity decides, and pairs
-    that share a text are joined. Positions without a near-duplicate are in no group.
+    that share a text are joined. Positions without a near-duplicate are in no group. Texts are
+    read in batches, so a sequence that fetches them from disk stays there.
     """
-    sets = [shingles(text) for text in texts]
-    index = RMinHashLSH(threshold=threshold * 0.85, num_perm=_PERMUTATIONS, num_bands=32)
-    links: list[tuple[int, int]] = []
-    for position, own in enumerate(sets):
-        sketch = RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
-        sketch.update(sorted(own))
-        links += [(other, position) for other in index.query(sketch) if _jaccard(own, sets[other]) >= threshold]
-        index.insert(position, sketch)
+    if len(texts) < 2:
+        return []
+    sketches = np.concatenate([_sketches(texts, batch, length) for batch in _batches(texts, np.arange(len(texts)))])
+    pairs = _candidate_pairs(sketches)
+    agreement = np.array([(sketches[i] == sketches[j]).mean() for i, j in pairs])
+    pairs = pairs[agreement >= threshold - _SKETCH_SLACK] if len(pairs) else pairs
+    links = _similar_pairs(texts, pairs, threshold, length)
     return [group for group in connected_groups(len(texts), links) if len(group) > 1]
 
 
-def _jaccard(one: set[str], other: set[str]) -> float:
-    return len(one & other) / len(one | other)
+def _batches(texts: Sequence[str], positions: Positions) -> Iterator[list[int]]:
+    """Yields positions in batches of about a million characters."""
+    batch: list[int] = []
+    characters = 0
+    for position in positions.tolist():
+        batch.append(position)
+        characters += len(texts[position])
+        if characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _sketches(texts: Sequence[str], batch: list[int], length: TextLength) -> Sketches:
+    """Returns the MinHash sketches of a batch, shape (len(batch), permutations)."""
+    found = shingle_hashes([texts[position] for position in batch], length)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(found.hashes, found.offsets, _PERMUTATIONS, _SEED)
+    return np.array(matrix.to_rows(), dtype=np.uint32)
+
+
+def _candidate_pairs(sketches: Sketches) -> Positions:
+    """Returns pairs (earlier, later) of positions that agree on all values of a band; shape (pairs, 2)."""
+    count = len(sketches)
+    found = [pairs for band in np.split(sketches, _BANDS, axis=1) for pairs in _pairs_of_band(band)]
+    if not found:
+        return np.empty((0, 2), dtype=np.int64)
+    codes = np.unique(np.concatenate([pairs[:, 0] * count + pairs[:, 1] for pairs in found]))
+    return np.stack((codes // count, codes % count), axis=1)
+
+
+def _pairs_of_band(band: Sketches) -> Iterator[Positions]:
+    keys = np.zeros(len(band), dtype=np.uint64)
+    for column in band.T:
+        keys = mixed(keys ^ column.astype(np.uint64))
+    order = np.argsort(keys, kind="stable")
+    borders = np.flatnonzero(np.diff(keys[order])) + 1
+    starts = np.concatenate(([0], borders))
+    ends = np.concatenate((borders, [len(keys)]))
+    repeated = ends - starts > 1
+    for start, end in zip(starts[repeated].tolist(), ends[repeated].tolist(), strict=True):
+        yield _pairs_of_run(order[start:end])
+
+
+def _pairs_of_run(run: Positions) -> Positions:
+    """Returns all pairs of a short run; of a long one each with the first and with its neighbour."""
+    if len(run) <= _FULLY_PAIRED_RUN:
+        one, other = np.triu_indices(len(run), k=1)
+        return np.stack((run[one], run[other]), axis=1)
+    first = np.stack((np.full(len(run) - 1, run[0]), run[1:]), axis=1)
+    return np.concatenate((first, np.stack((run[:-1], run[1:]), axis=1)))
+
+
+def _similar_pairs(
+    texts: Sequence[str], pairs: Positions, threshold: float, length: TextLength
+) -> list[tuple[int, int]]:
+    """Returns the pairs whose shingles are similar enough, counted exactly."""
+    sets: dict[int, npt.NDArray[np.uint64]] = {}
+    for batch in _batches(texts, np.unique(pairs)):
+        found = shingle_hashes([texts[position] for position in batch], length)
+        ends = found.offsets.astype(np.int64)
+        for row, position in enumerate(batch):
+            sets[position] = np.unique(found.hashes[ends[row] : ends[row + 1]])
+    return [(i, j) for i, j in pairs.tolist() if _jaccard(sets[i], sets[j]) >= threshold]
+
+
+def _jaccard(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> float:
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    return shared / (len(one) + len(other) - shared)
