@@ -5,7 +5,20 @@ import pytest
 
 from embedtune.data.shingles import shingle_hashes, shingles
 
-ODD = ["", " ", "a", "a b", "a  b\tc\nd", "ＡＢＣ  全角", "!?", "一", "上海轨道交通16号线在2010年改名为什么？", "a\0b", "x" * 40, "\ud800 half"]
+ODD = [
+    "",
+    " ",
+    "a",
+    "a b",
+    "a  b\tc\nd",
+    "ＡＢＣ  全角",
+    "!?",
+    "一",
+    "上海轨道交通16号线在2010年改名为什么？",
+    "a\0b",
+    "x" * 40,
+    "\ud800 half",
+]
 
 
 @pytest.mark.parametrize("length", ["long", "short"])

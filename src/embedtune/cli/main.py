@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.import_ import import_command
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart_command)
 app.command("import")(import_command)
+app.command("check")(check_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
 

@@ -25,9 +25,7 @@ Positions = npt.NDArray[np.int64]
 Sketches = npt.NDArray[np.uint32]
 
 
-def near_duplicate_groups(
-    texts: Sequence[str], threshold: float = 0.8, length: TextLength = "long"
-) -> list[list[int]]:
+def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: TextLength = "long") -> list[list[int]]:
     """Returns groups of positions whose texts are near-duplicates, each sorted, first seen first.
 
     Two texts are near-duplicates if the Jaccard similarity of their shingles is at least
