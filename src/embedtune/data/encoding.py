@@ -40,12 +40,12 @@ def find_misreading(text: str) -> Misreading | None:
     lost = text.count(_LOST)
     if lost >= _LOST_COUNT and lost >= _LOST_SHARE * len(text):
         return Misreading("GBK or another encoding read as UTF-8", None)
-    if _UTF8_AS_LATIN_1.search(text):
-        repaired = ftfy.fix_encoding(text)
-        if repaired != text:
-            return Misreading("UTF-8 read as Latin-1", _unless_lossy(repaired))
-    if _GBK_AS_LATIN_1.search(text):
+    repaired = ftfy.fix_encoding(text) if _UTF8_AS_LATIN_1.search(text) else text
+    if _GBK_AS_LATIN_1.search(text) and 2 * _count_high(repaired) > _count_high(text):
+        # Chinese in UTF-8 looks like GBK too, but read as UTF-8 no Latin-1 is left of it
         return Misreading("GBK read as Latin-1", _read_again(text, "latin-1", "gb18030"))
+    if repaired != text:
+        return Misreading("UTF-8 read as Latin-1", _unless_lossy(repaired))
     if _HAN.search(text) and _is_utf8_read_as_gbk(text[:_SAMPLE_CHARACTERS]):
         return Misreading("UTF-8 read as GBK", _read_again(text, "gb18030", "utf-8"))
     return None
@@ -57,6 +57,10 @@ def _is_utf8_read_as_gbk(text: str) -> bool:
     beyond_ascii = len(raw) - len(raw.decode("ascii", "ignore"))
     han = sum(len(run) for run in _HAN_IN_UTF8.findall(raw))
     return han >= _HAN_BYTES and han >= _HAN_SHARE * beyond_ascii
+
+
+def _count_high(text: str) -> int:
+    return sum("\x80" <= character <= "\xff" for character in text)
 
 
 def _read_again(text: str, wrong: str, right: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,21 @@ from rensa import RMinHash
 from embedtune.data.groups import connected_groups
 from embedtune.data.shingles import TextLength, mixed, normalise_text, shingle_hashes, shingles
 
-__all__ = ["near_duplicate_groups", "normalise_text", "shingles"]
+__all__ = [
+    "NEAR_DOCUMENT",
+    "NEAR_QUERY",
+    "TextsById",
+    "near_duplicate_groups",
+    "normalise_text",
+    "same_or_near",
+    "same_texts",
+    "shingles",
+]
+
+NEAR_DOCUMENT = 0.8
+NEAR_QUERY = 0.75
+"""Share of a text's pieces that two documents or queries have in common to count as near-duplicates."""
+
 
 _PERMUTATIONS = 128
 _BANDS = 32
@@ -23,6 +38,20 @@ _SKETCH_SLACK = 0.2
 
 Positions = npt.NDArray[np.int64]
 Sketches = npt.NDArray[np.uint32]
+
+
+class TextsById(Sequence[str]):
+    """The texts of some ids in their order, fetched when asked for, so that a corpus may stay on disk."""
+
+    def __init__(self, texts: Mapping[str, str], ids: Sequence[str]) -> None:
+        self._texts = texts
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, position: int) -> str:  # type: ignore[override]  # slices aren't needed
+        return self._texts[self._ids[position]]
 
 
 def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: TextLength = "long") -> list[list[int]]:
@@ -41,6 +70,21 @@ def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: 
     pairs = pairs[agreement >= threshold - _SKETCH_SLACK] if len(pairs) else pairs
     links = _similar_pairs(texts, pairs, threshold, length)
     return [group for group in connected_groups(len(texts), links) if len(group) > 1]
+
+
+def same_or_near(texts: Mapping[str, str], ids: Sequence[str], length: TextLength) -> list[list[str]]:
+    """Returns groups of the ids whose texts say almost the same; see near_duplicate_groups."""
+    threshold = NEAR_DOCUMENT if length == "long" else NEAR_QUERY
+    groups = near_duplicate_groups(TextsById(texts, ids), threshold, length)
+    return [[ids[position] for position in group] for group in groups]
+
+
+def same_texts(texts: Mapping[str, str], ids: Iterable[str]) -> list[list[str]]:
+    """Returns groups of the ids whose texts are the same but for width, case and white space."""
+    by_text: dict[str, list[str]] = defaultdict(list)
+    for text_id in ids:
+        by_text[normalise_text(texts[text_id])].append(text_id)
+    return [group for group in by_text.values() if len(group) > 1]
 
 
 def _batches(texts: Sequence[str], positions: Positions) -> Iterator[list[int]]:

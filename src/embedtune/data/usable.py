@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.faults import OPTIONAL_FIELDS, REQUIRED_FIELDS, Fault, find_faults
 from embedtune.data.json_format import read_fields
+from embedtune.data.parquet_format import open_parquet
 
 __all__ = ["Usable", "read_usable", "without_faults"]
 
@@ -23,7 +24,7 @@ class Usable(NamedTuple):
 def read_usable(path: Path) -> Usable:
     """Returns what can be used of a JSON file or Parquet folder; raises DataError only where nothing can be read."""
     if path.is_dir():
-        return Usable(RetrievalDataset.read(path), [])
+        return Usable(open_parquet(path), [])
     fields, repeated = read_fields(path)
     faults = [*repeated, *find_faults(fields)]
     return Usable(without_faults(fields), faults)

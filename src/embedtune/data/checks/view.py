@@ -7,31 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.near_duplicates import near_duplicate_groups
-from embedtune.data.shingles import TextLength, normalise_text
+from embedtune.data.near_duplicates import same_or_near, same_texts
+from embedtune.data.shingles import normalise_text
 
-__all__ = ["NEAR_DOCUMENT", "NEAR_QUERY", "TRAIN", "DatasetView", "TextsById", "same_or_near"]
+__all__ = ["TRAIN", "DatasetView"]
 
 TRAIN = "train"
-NEAR_DOCUMENT = 0.8
-NEAR_QUERY = 0.75
-"""Share of a text's pieces that two documents or queries have in common to count as near-duplicates."""
 
 Groups = list[list[str]]
-
-
-class TextsById(Sequence[str]):
-    """The texts of some ids in their order, fetched when asked for, so that a corpus may stay on disk."""
-
-    def __init__(self, texts: Mapping[str, str], ids: Sequence[str]) -> None:
-        self._texts = texts
-        self._ids = ids
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __getitem__(self, position: int) -> str:  # type: ignore[override]  # slices aren't needed
-        return self._texts[self._ids[position]]
 
 
 class DatasetView:
@@ -71,12 +54,12 @@ class DatasetView:
     @cached_property
     def same_documents(self) -> Groups:
         """Groups of documents whose text is the same but for width, case and white space."""
-        return _same(self.dataset.corpus)
+        return same_texts(self.dataset.corpus, self.dataset.corpus)
 
     @cached_property
     def same_queries(self) -> Groups:
         """Groups of queries whose text is the same but for width, case and white space."""
-        return _same(self.dataset.queries)
+        return same_texts(self.dataset.queries, self.dataset.queries)
 
     @cached_property
     def near_documents(self) -> Groups:
@@ -92,17 +75,3 @@ class DatasetView:
         """Says whether all these ids have the same text."""
         first, *others = (normalise_text(texts[text_id]) for text_id in ids)
         return all(other == first for other in others)
-
-
-def same_or_near(texts: Mapping[str, str], ids: Sequence[str], length: TextLength) -> Groups:
-    """Returns groups of the ids whose texts say almost the same; see near_duplicate_groups."""
-    threshold = NEAR_DOCUMENT if length == "long" else NEAR_QUERY
-    groups = near_duplicate_groups(TextsById(texts, ids), threshold, length)
-    return [[ids[position] for position in group] for group in groups]
-
-
-def _same(texts: Mapping[str, str]) -> Groups:
-    by_text: dict[str, list[str]] = defaultdict(list)
-    for text_id, text in texts.items():
-        by_text[normalise_text(text)].append(text_id)
-    return [ids for ids in by_text.values() if len(ids) > 1]
