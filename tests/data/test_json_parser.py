@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.conftest import SAMPLE
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_parser import _parse_exactly, _parse_fast
@@ -19,6 +18,8 @@ ODD_BUT_RIGHT = [
     '{"half": "\\ud800"}',
     '{"big": 123456789012345678901234567890}',
     "{}",
+    '{"a": ": begins with a colon"}',
+    "7",
 ]
 
 
@@ -34,6 +35,15 @@ def test_fast_equals_exact_or_steps_aside(text, tmp_path):
     [
         '{"a": 1, "a": 2}',
         '{"a" : 1, "a": 2}',
+        '{"a"  : 1, "b": 2, "b": 3}',
+        '{"a" \n : 1, "b": 2, "b": 3}',
+        '{"a"    : 1, "b": 2, "b": 3}',
+        '{"a": ":", "b": 2, "b": 3}',
+        '{"a": "  : x", "a": ": y"}',
+        '{"a": "\\u003a", "b": 2, "b": 3}',
+        '{"a": "\\n:", "b": 2, "b": 3}',
+        '{"ends in:": 1, "b": 2, "b": 3}',
+        '{"a\\\\" : 1, "b": 2, "b": 3}',
         '{"x": {"a": 1, "b": 2, "a": 3}}',
         '{"a\\\\": 1, "b": 1, "b": 2}',
         '{"a": "\\":", "b": 1, "b": 2}',
@@ -45,9 +55,15 @@ def test_a_repeated_key_is_never_parsed_fast(text, tmp_path):
     assert len(_parse_exactly(text.encode(), tmp_path)[1]) == 1
 
 
-def test_the_sample_is_parsed_fast():
-    raw = SAMPLE.read_bytes()
-    assert _parse_fast(raw) == (json.loads(raw), [])
+def test_what_people_write_is_parsed_fast(sample_fields):
+    odd = {"corpus": {"d": ": begins with a colon", "e": 'says "this": that', "f": "\\", "g:": [" : ", {"h": "\n:"}]}}
+    for value in (sample_fields, odd):
+        for raw in (
+            json.dumps(value),
+            json.dumps(value, indent=2, ensure_ascii=False),
+            json.dumps(value, separators=(" ,", " : ")),
+        ):
+            assert _parse_fast(raw.encode()) == (value, [])
 
 
 def test_pieces_are_what_json_would_write(sample_fields):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 
-from embedtune.data.shingles import shingle_hashes, shingles
+from embedtune.data.shingles import normalise_text, shingle_hashes, shingles
 
 ODD = [
     "",
@@ -37,3 +39,9 @@ def test_short_texts_are_compared_without_marks_and_width():
     assert shingles("Ｗhat’s  this?", "short") == shingles("what s this", "short")
     assert shingles("大潮是什么时候？", "short") == shingles("大潮是什么时候", "short")
     assert shingles("鍍鋅為什麼能防鏽", "short").isdisjoint(shingles("镀锌为什么能防锈", "short") - {"能防"})
+
+
+def test_normalising_is_unicode_nfkc(sample):
+    for text in [*ODD, *sample.corpus.values(), "１２％～…　（ａ）；：！？，", "e\u0301，\u0301 ﬁ ① ㍿"]:
+        expected = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        assert normalise_text(text) == expected

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from embedtune.data.faults import kind_of
 from embedtune.errors import DataError
@@ -16,7 +18,10 @@ __all__ = ["ParsedFile", "parse_file"]
 
 _REMEDY = "give the path of a dataset in embedtune's JSON format (see docs/datasets.md)"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SPACED_COLONS = (b'" :', b'"\t:', b'"\n:', b'"\r:')
+_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\r"))
+_BACKSLASH = np.isin(np.arange(256), list(b"\\"))
+_ESCAPES = (b"\\u0020", b"\\u003a", b"\\u003A")
+_BYTES_AT_ONCE = 1 << 26
 
 
 class ParsedFile(NamedTuple):
@@ -48,13 +53,17 @@ def _read(path: Path) -> bytes:
 
 
 def _parse_fast(raw: bytes) -> tuple[Any, list[str]] | None:
-    """Returns None for whatever isn't plain, correct JSON without a repeated key."""
+    """Returns None for whatever isn't plain, correct JSON without a repeated key.
+
+    A repeated key shows in the count of colons after quotation marks: one for each key, and one
+    for each text that begins with a colon.
+    """
     try:
         value = msgspec.json.decode(raw)
-        keys = _count_keys(value)
+        expected = _count_keys(value) + _count_leading_colons(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return (value, []) if keys == _count_written_keys(raw) else None
+    return (value, []) if expected == _count_colons_after_marks(raw) else None
 
 
 def _count_keys(value: Any) -> int:
@@ -65,15 +74,45 @@ def _count_keys(value: Any) -> int:
     return 0
 
 
-def _count_written_keys(raw: bytes) -> int | None:
-    """Returns how many keys are written in the text, repeated ones too; None where that can't be told cheaply.
+def _count_leading_colons(value: Any) -> int:
+    """Returns how many texts and keys begin with a colon, spaces before it or not."""
+    if isinstance(value, str):
+        return value[:1] in " :" and value.lstrip(" ").startswith(":")
+    if isinstance(value, dict):
+        return sum(map(_count_leading_colons, value)) + sum(map(_count_leading_colons, value.values()))
+    if isinstance(value, list):
+        return sum(map(_count_leading_colons, value))
+    return 0
 
-    A key ends in `":`. Inside a text a quotation mark has a backslash before it, so those are
-    taken off, unless a backslash before a key's end makes the two look alike.
+
+def _count_colons_after_marks(raw: bytes) -> int | None:
+    """Returns how often a colon follows a quotation mark, white space between them or not.
+
+    A mark with a backslash before it doesn't count, unless the backslash itself has one. None for
+    a file that writes spaces or colons as Unicode escapes.
     """
-    if b'\\\\":' in raw or any(spaced in raw for spaced in _SPACED_COLONS):
+    if b"\\u00" in raw and any(escape in raw for escape in _ESCAPES):
         return None
-    return raw.count(b'":') - raw.count(b'\\":')
+    text = np.frombuffer(raw, dtype=np.uint8)
+    starts = range(0, len(text), _BYTES_AT_ONCE)
+    found = [np.flatnonzero(text[start : start + _BYTES_AT_ONCE] == ord(":")) + start for start in starts]
+    before = np.concatenate(found or [np.empty(0, np.int64)]) - 1
+    before = _skip_back(text, before, _WHITE_SPACE)
+    marks = before[(before >= 0) & (text[before] == ord('"'))]
+    backslashes = marks - 1 - _skip_back(text, marks - 1, _BACKSLASH)
+    return int(np.count_nonzero(backslashes % 2 == 0))
+
+
+def _skip_back(
+    text: npt.NDArray[np.uint8], places: npt.NDArray[np.int64], skipped: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Returns the places moved back to the first byte that isn't skipped; -1 where there is none."""
+    places = places.copy()
+    moving = np.flatnonzero((places >= 0) & skipped[text[places]])
+    while len(moving):
+        places[moving] -= 1
+        moving = moving[(places[moving] >= 0) & skipped[text[places[moving]]]]
+    return places
 
 
 def _parse_exactly(raw: bytes, path: Path) -> tuple[Any, list[str]]:

@@ -8,7 +8,7 @@
     queries_split.parquet      split, query_ids
     extra.json                 fields that this version doesn't know
 
-The first three tables have to be there. Texts are stored in row groups of about a megabyte, so
+The first three tables have to be there. Texts are stored in row groups of about 300,000 characters, so
 that one text can be fetched without its neighbours' being kept.
 """
 
@@ -38,7 +38,7 @@ _NEGATIVES = pa.schema([("query_id", pa.string()), ("document_ids", pa.list_(pa.
 _JUDGEMENTS = pa.schema([*_NEGATIVES, ("grades", pa.list_(pa.float64())), ("grade_is_integer", pa.list_(pa.bool_()))])
 _SPLITS = pa.schema([("split", pa.string()), ("query_ids", pa.list_(pa.string()))])
 _EXTRA = "extra.json"
-_CHARACTERS_A_GROUP = 1_000_000
+_CHARACTERS_A_GROUP = 300_000
 _ROWS_A_GROUP = 10_000
 
 Row = tuple[Any, ...]
@@ -100,7 +100,7 @@ def _write(path: Path, schema: pa.Schema, rows: Iterable[Row]) -> None:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yields rows in batches of about a million characters."""
+    """Yields rows in batches of about 300,000 characters."""
     batch: list[Row] = []
     characters = 0
     for row in rows:

@@ -26,6 +26,7 @@ _CHARACTERS = 5
 _CHARACTERS_OF_SHORT_SPACED = 4
 _CHARACTERS_OF_SHORT_UNSPACED = 2
 _MARKS = re.compile(r"[\W_]+")
+_COMMON_WIDE = [(mark, unicodedata.normalize("NFKC", mark)) for mark in "，：；！？（）％～…\u3000"]
 _SEPARATOR = "\n"
 _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
@@ -40,7 +41,12 @@ class ShingleHashes(NamedTuple):
 
 def normalise_text(text: str) -> str:
     """Returns the text with width, case and runs of white space made equal (Unicode NFKC)."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not text.isascii():
+        for wide, narrow in _COMMON_WIDE:  # spares most Chinese texts the slow way
+            text = text.replace(wide, narrow)
+        if not unicodedata.is_normalized("NFKC", text):
+            text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
 
 
 def shingles(text: str, length: TextLength = "long") -> set[str]:

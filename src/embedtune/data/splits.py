@@ -55,7 +55,9 @@ class SplitResult:
     def words(self) -> list[str]:
         """Returns what was done and what it implies, a sentence a line."""
         sizes = ", ".join(f"{split} {len(ids):,}" for split, ids in self.dataset.queries_split.items())
-        kept = f"{self.near_queries:,} near-duplicate queries and {self.near_documents:,} near-duplicate documents"
+        kept = f"{self.near_queries:,} near-duplicate queries"
+        if self.options.by == "document":
+            kept += f" and {self.near_documents:,} near-duplicate documents"
         return [
             f"split by {self.options.by}, seed {self.options.seed}: {sizes}",
             _implied(self.options.by, self.shared_documents),

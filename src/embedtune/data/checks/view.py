@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.near_duplicates import same_or_near, same_texts
@@ -54,12 +55,12 @@ class DatasetView:
     @cached_property
     def same_documents(self) -> Groups:
         """Groups of documents whose text is the same but for width, case and white space."""
-        return same_texts(self.dataset.corpus, self.dataset.corpus)
+        return same_texts(self.dataset.corpus, chain.from_iterable(self.near_documents))
 
     @cached_property
     def same_queries(self) -> Groups:
         """Groups of queries whose text is the same but for width, case and white space."""
-        return same_texts(self.dataset.queries, self.dataset.queries)
+        return same_texts(self.dataset.queries, chain.from_iterable(self.near_queries))
 
     @cached_property
     def near_documents(self) -> Groups:
