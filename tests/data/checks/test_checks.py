@@ -148,3 +148,12 @@ def test_prompts_are_known_by_name(sample):
 def test_nothing_to_check():
     found = codes(RetrievalDataset(queries={}, corpus={}, relevant_docs={}))
     assert found["missing-field"].level == "error"
+
+
+def test_a_query_and_a_document_may_share_an_id():
+    garbled = "Gro\u00c3\u0178e Stra\u00c3\u0178e"
+    found = codes(
+        RetrievalDataset(queries={"x": f"{garbled} 1"}, corpus={"x": f"{garbled} 2"}, relevant_docs={"x": ["x"]})
+    )
+    assert found["wrong-encoding"].message.startswith("2 texts were read in the wrong encoding: UTF-8 read as Latin-1")
+    assert found["wrong-encoding"].examples[1] == "corpus['x']: “GroÃŸe StraÃŸe 2”, read rightly “Große Straße 2”"

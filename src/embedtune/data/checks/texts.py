@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from embedtune.data.checks.finding import Finding, Level, counted, finding, snippet
 from embedtune.data.checks.view import DatasetView
@@ -30,49 +30,53 @@ _MARKS: dict[str, tuple[Level, str, str]] = {
 """Code → level, and what is said of one text and of many."""
 
 
+Place = tuple[str, str]
+"""Field and id: a query and a document may have the same id."""
+
+
 def check_texts(view: DatasetView) -> Iterator[Finding]:
     """Yields wrong encodings, lost characters, left-over markup and invisible characters."""
-    misread: dict[str, Misreading] = {}
-    marks: dict[str, dict[str, str]] = defaultdict(dict)
-    total = len(view.dataset.queries) + len(view.dataset.corpus)
+    misread: dict[Place, str] = {}
+    kinds: set[str] = set()
+    marks: dict[str, dict[Place, str]] = defaultdict(dict)
     for name, texts in (("queries", view.dataset.queries), ("corpus", view.dataset.corpus)):
-        _look_at(name, texts, misread, marks)
+        for text_id, text in texts.items():
+            misreading = None if text.isascii() else find_misreading(text)
+            if misreading is not None:
+                kinds.add(misreading.what)
+                misread[name, text_id] = _shown(name, text_id, text, misreading)
+            for code, place in _marks_in(text, misreading is not None):
+                marks[code][name, text_id] = _around(name, text_id, text, place)
     if misread:
-        yield _wrong_encoding(view, misread, total)
+        total = len(view.dataset.queries) + len(view.dataset.corpus)
+        yield _wrong_encoding(misread, kinds, len(misread) / total)
     yield from _marked(marks)
 
 
-def _look_at(
-    name: str, texts: Mapping[str, str], misread: dict[str, Misreading], marks: dict[str, dict[str, str]]
-) -> None:
-    for text_id, text in texts.items():
-        if not text.isascii():
-            misreading = find_misreading(text)
-            if misreading is not None:
-                misread[text_id] = misreading
-            elif "\ufffd" in text:
-                marks["lost-characters"][text_id] = _around(name, text_id, text, text.index("\ufffd"))
-        if ("<" in text or "&" in text) and (match := _MARKUP.search(text)):
-            marks["markup"][text_id] = _around(name, text_id, text, match.start())
-        if not text.isprintable() and (match := _INVISIBLE.search(text)):
-            marks["invisible-characters"][text_id] = _around(name, text_id, text, match.start())
+def _marks_in(text: str, is_misread: bool) -> Iterator[tuple[str, int]]:
+    """Yields the code and place of what else is wrong with a text."""
+    if not is_misread and "\ufffd" in text:
+        yield "lost-characters", text.index("\ufffd")
+    if ("<" in text or "&" in text) and (match := _MARKUP.search(text)):
+        yield "markup", match.start()
+    if not text.isprintable() and (match := _INVISIBLE.search(text)):
+        yield "invisible-characters", match.start()
 
 
-def _wrong_encoding(view: DatasetView, misread: dict[str, Misreading], total: int) -> Finding:
-    kinds = sorted({misreading.what for misreading in misread.values()})
-    examples = []
-    for text_id, misreading in misread.items():
-        text = view.dataset.corpus.get(text_id) or view.dataset.queries[text_id]
-        right = "" if misreading.repaired is None else f", read rightly {_difference(misreading.repaired, text)}"
-        examples.append(f"{text_id!r}: {_difference(text, misreading.repaired or '')}{right}")
+def _wrong_encoding(misread: dict[Place, str], kinds: set[str], share: float) -> Finding:
     return finding(
-        "error" if len(misread) >= _ERROR_SHARE * total else "warning",
+        "error" if share >= _ERROR_SHARE else "warning",
         "wrong-encoding",
-        f"{counted(len(misread), 'text was', 'texts were')} read in the wrong encoding: {', '.join(kinds)}",
-        misread,
-        examples,
+        f"{counted(len(misread), 'text was', 'texts were')} read in the wrong encoding: {', '.join(sorted(kinds))}",
+        (text_id for _, text_id in misread),
+        misread.values(),
         "make the file again from its source with the right encoding; --fix repairs what can be repaired",
     )
+
+
+def _shown(name: str, text_id: str, text: str, misreading: Misreading) -> str:
+    place = f"{name}[{text_id!r}]: {_difference(text, misreading.repaired or '')}"
+    return place if misreading.repaired is None else f"{place}, read rightly {_difference(misreading.repaired, text)}"
 
 
 def _difference(text: str, other: str) -> str:
@@ -85,9 +89,10 @@ def _around(name: str, text_id: str, text: str, place: int) -> str:
     return f"{name}[{text_id!r}]: {snippet(text[max(0, place - _SIGNS_AROUND) : place + _SIGNS_AROUND])}"
 
 
-def _marked(marks: dict[str, dict[str, str]]) -> Iterator[Finding]:
+def _marked(marks: dict[str, dict[Place, str]]) -> Iterator[Finding]:
     for code, (level, one, many) in _MARKS.items():
         found = marks.get(code)
         if found:
             message = f"1 text {one}" if len(found) == 1 else f"{len(found):,} texts {many}"
-            yield finding(level, code, message, found, found.values(), "clean the source; encoders spend tokens on it")
+            ids = (text_id for _, text_id in found)
+            yield finding(level, code, message, ids, found.values(), "clean the source; encoders spend tokens on it")
