@@ -64,7 +64,7 @@ def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: 
     """
     if len(texts) < 2:
         return []
-    sketches = np.concatenate([_sketches(texts, batch, length) for batch in _batches(texts, np.arange(len(texts)))])
+    sketches = np.concatenate([_sketches(part, length) for _, part in _batches(texts, np.arange(len(texts)))])
     pairs = _candidate_pairs(sketches)
     agreement = np.array([(sketches[i] == sketches[j]).mean() for i, j in pairs])
     pairs = pairs[agreement >= threshold - _SKETCH_SLACK] if len(pairs) else pairs
@@ -87,23 +87,25 @@ def same_texts(texts: Mapping[str, str], ids: Iterable[str]) -> list[list[str]]:
     return [group for group in by_text.values() if len(group) > 1]
 
 
-def _batches(texts: Sequence[str], positions: Positions) -> Iterator[list[int]]:
-    """Yields positions in batches of about a million characters."""
+def _batches(texts: Sequence[str], positions: Positions) -> Iterator[tuple[list[int], list[str]]]:
+    """Yields positions and their texts in batches of about a million characters; each text is fetched once."""
     batch: list[int] = []
+    fetched: list[str] = []
     characters = 0
     for position in positions.tolist():
         batch.append(position)
-        characters += len(texts[position])
+        fetched.append(texts[position])
+        characters += len(fetched[-1])
         if characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
+            yield batch, fetched
+            batch, fetched, characters = [], [], 0
     if batch:
-        yield batch
+        yield batch, fetched
 
 
-def _sketches(texts: Sequence[str], batch: list[int], length: TextLength) -> Sketches:
-    """Returns the MinHash sketches of a batch, shape (len(batch), permutations)."""
-    found = shingle_hashes([texts[position] for position in batch], length)
+def _sketches(texts: list[str], length: TextLength) -> Sketches:
+    """Returns the MinHash sketches of a batch, shape (len(texts), permutations)."""
+    found = shingle_hashes(texts, length)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(found.hashes, found.offsets, _PERMUTATIONS, _SEED)
     return np.array(matrix.to_rows(), dtype=np.uint32)
 
@@ -145,8 +147,8 @@ def _similar_pairs(
 ) -> list[tuple[int, int]]:
     """Returns the pairs whose shingles are similar enough, counted exactly."""
     sets: dict[int, npt.NDArray[np.uint64]] = {}
-    for batch in _batches(texts, np.unique(pairs)):
-        found = shingle_hashes([texts[position] for position in batch], length)
+    for batch, part in _batches(texts, np.unique(pairs)):
+        found = shingle_hashes(part, length)
         ends = found.offsets.astype(np.int64)
         for row, position in enumerate(batch):
             sets[position] = np.unique(found.hashes[ends[row] : ends[row + 1]])

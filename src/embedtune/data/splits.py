@@ -87,9 +87,8 @@ def split_dataset(dataset: RetrievalDataset, options: SplitOptions) -> SplitResu
         raise OptionsError(f"val {options.val} and test {options.test} must leave something for train")
     query_ids = list(dataset.queries)
     place = {query_id: row for row, query_id in enumerate(query_ids)}
-    relevant = list(dict.fromkeys(d for query_id in query_ids for d in dataset.positives(query_id)))
     near_queries = _near_groups(dataset.queries, query_ids, "short")
-    near_documents = _near_groups(dataset.corpus, relevant, "long") if options.by == "document" else []
+    near_documents = _near_groups(dataset.corpus, _relevant(dataset), "long") if options.by == "document" else []
     links = [(place[group[0]], place[query_id]) for group in near_queries for query_id in group]
     if options.by == "document":
         links += _links_by_document(dataset, query_ids, near_documents)
@@ -109,6 +108,12 @@ def split_dataset(dataset: RetrievalDataset, options: SplitOptions) -> SplitResu
         near_documents=sum(map(len, near_documents)),
         shared_documents=_shared_documents(divided),
     )
+
+
+def _relevant(dataset: RetrievalDataset) -> list[str]:
+    """Returns the documents relevant to any query in the corpus's order, in which a file is read fastest."""
+    relevant = {document_id for _, document_id in dataset.known_positive_pairs()}
+    return [document_id for document_id in dataset.corpus if document_id in relevant]
 
 
 def _near_groups(texts: Mapping[str, str], ids: Sequence[str], length: TextLength) -> list[list[str]]:
