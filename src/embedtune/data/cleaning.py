@@ -16,6 +16,8 @@ __all__ = ["Change", "Cleaned", "clean_dataset"]
 
 Judged = list[str] | dict[str, float]
 
+_TABLES_BY_QUERY = ("queries", "relevant_docs", "negative_docs", "reference_answers")
+
 
 @dataclass(frozen=True)
 class Change:
@@ -90,38 +92,33 @@ def _renamed(judged: Judged, kept: Mapping[str, str]) -> Judged:
 def _join_queries(dataset: RetrievalDataset) -> Cleaned:
     """Makes one query of those with one text: the one in test, else in another scored split, else in train."""
     view = DatasetView(dataset)
+    if not view.same_queries:
+        return Cleaned(dataset, [])
     changes: list[Change] = []
-    queries, relevant = dict(dataset.queries), dict(dataset.relevant_docs)
-    negatives, answers = dict(dataset.negative_docs), dict(dataset.reference_answers)
+    tables = {name: dict(getattr(dataset, name)) for name in _TABLES_BY_QUERY}
     for group in view.same_queries:
         kept = min(group, key=lambda query_id: min(map(_rank, view.splits_of.get(query_id, [""]))))
         code = "leaked-queries" if len(view.splits_among(group)) > 1 else "repeated-queries"
         changes.append(Change(code, f"kept {kept!r} with the judgements of all, left out the others", tuple(group)))
-        found = [documents for query_id in (kept, *group) if (documents := relevant.get(query_id))]
-        avoided = _unique(d for query_id in (kept, *group) for d in negatives.get(query_id, ()))
-        answer = next((text for query_id in (kept, *group) if (text := answers.get(query_id))), None)
-        for query_id in group:
-            for table in (queries, relevant, negatives, answers):
-                if query_id != kept:
-                    table.pop(query_id, None)
-        if found:
-            relevant[kept] = _joined(found)
-        if avoided:
-            negatives[kept] = avoided
-        if answer is not None:
-            answers[kept] = answer
-    if not changes:
-        return Cleaned(dataset, [])
-    splits = {name: [q for q in ids if q in queries] for name, ids in dataset.queries_split.items()}
-    joined = replace(
-        dataset,
-        queries=queries,
-        relevant_docs=relevant,
-        negative_docs=negatives,
-        reference_answers=answers,
-        queries_split=splits,
-    )
-    return Cleaned(joined, changes)
+        _join_into(kept, list(dict.fromkeys((kept, *group))), tables)
+    splits = {name: [q for q in ids if q in tables["queries"]] for name, ids in dataset.queries_split.items()}
+    return Cleaned(replace(dataset, **tables, queries_split=splits), changes)
+
+
+def _join_into(kept: str, group: Sequence[str], tables: Mapping[str, dict[str, Any]]) -> None:
+    """Gives one query what the others of its group have, and takes the others out of the tables."""
+    found = [documents for query_id in group if (documents := tables["relevant_docs"].get(query_id))]
+    avoided = _unique(d for query_id in group for d in tables["negative_docs"].get(query_id, ()))
+    answers = [text for query_id in group if (text := tables["reference_answers"].get(query_id))]
+    for query_id in group[1:]:
+        for table in tables.values():
+            table.pop(query_id, None)
+    if found:
+        tables["relevant_docs"][kept] = _joined(found)
+    if avoided:
+        tables["negative_docs"][kept] = avoided
+    if answers:
+        tables["reference_answers"][kept] = answers[0]
 
 
 def _joined(judgements: list[Judged]) -> Judged:

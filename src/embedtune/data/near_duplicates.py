@@ -33,6 +33,7 @@ _BANDS = 32
 _SEED = 42
 _BATCH_CHARACTERS = 1_000_000
 _FULLY_PAIRED_RUN = 30
+_PAIRS_AT_ONCE = 100_000
 _SKETCH_SLACK = 0.2
 """A sketch of 128 values misses the true similarity by more than this once in a million pairs."""
 
@@ -65,9 +66,7 @@ def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: 
     if len(texts) < 2:
         return []
     sketches = np.concatenate([_sketches(part, length) for _, part in _batches(texts, np.arange(len(texts)))])
-    pairs = _candidate_pairs(sketches)
-    agreement = np.array([(sketches[i] == sketches[j]).mean() for i, j in pairs])
-    pairs = pairs[agreement >= threshold - _SKETCH_SLACK] if len(pairs) else pairs
+    pairs = _likely_pairs(sketches, _candidate_pairs(sketches), threshold)
     links = _similar_pairs(texts, pairs, threshold, length)
     return [group for group in connected_groups(len(texts), links) if len(group) > 1]
 
@@ -140,6 +139,13 @@ def _pairs_of_run(run: Positions) -> Positions:
         return np.stack((run[one], run[other]), axis=1)
     first = np.stack((np.full(len(run) - 1, run[0]), run[1:]), axis=1)
     return np.concatenate((first, np.stack((run[:-1], run[1:]), axis=1)))
+
+
+def _likely_pairs(sketches: Sketches, pairs: Positions, threshold: float) -> Positions:
+    """Returns the pairs whose sketches agree nearly often enough; only those are compared exactly."""
+    parts = np.array_split(pairs, 1 + len(pairs) // _PAIRS_AT_ONCE)
+    agreement = [(sketches[part[:, 0]] == sketches[part[:, 1]]).mean(axis=1) for part in parts]
+    return pairs[np.concatenate(agreement) >= threshold - _SKETCH_SLACK]
 
 
 def _similar_pairs(
