@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,15 @@ from typing import Any
 
 from embedtune.errors import StorageError
 
-__all__ = ["MANIFEST", "Artifact", "disk_errors", "provenance", "refuse_strangers", "write_text_whole"]
+__all__ = [
+    "MANIFEST",
+    "Artifact",
+    "disk_errors",
+    "provenance",
+    "refuse_strangers",
+    "write_bytes_whole",
+    "write_text_whole",
+]
 
 MANIFEST = "embedtune.json"
 _FORMAT = 1
@@ -119,12 +127,17 @@ def _swap(temporary: Path, path: Path) -> None:
 
 def write_text_whole(path: Path, text: str) -> None:
     """Writes a text file so that readers see the old or the new one, never a part."""
+    write_bytes_whole(path, [text.encode()])
+
+
+def write_bytes_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """Writes a file piece by piece; readers see the old or the new one, never a part."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:

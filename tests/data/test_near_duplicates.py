@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import random
+
+import pytest
+
+from embedtune.data.groups import connected_groups
 from embedtune.data.near_duplicates import near_duplicate_groups, shingles
 
 
@@ -23,3 +28,30 @@ def test_equal_texts_and_order():
 def test_chinese_is_cut_by_characters_and_english_by_words():
     assert "with equal parts" in shingles("fill it with equal parts of water and vinegar")
     assert "倒入等量的" in shingles("倒入等量的水和白醋，烧开后静置半小时")
+
+
+@pytest.mark.parametrize(("length", "threshold"), [("long", 0.8), ("short", 0.75)])
+def test_finds_what_comparing_every_pair_finds(sample, length, threshold):
+    chooser = random.Random(7)
+    texts = list((sample.corpus if length == "long" else sample.queries).values())
+    for _ in range(150):
+        text = list(chooser.choice(texts))
+        text[chooser.randrange(len(text))] = chooser.choice("xyz的了是 ")
+        texts.append("".join(text))
+    pieces = [shingles(text, length) for text in texts]
+    links = [
+        (i, j)
+        for j in range(len(texts))
+        for i in range(j)
+        if len(pieces[i] & pieces[j]) >= threshold * len(pieces[i] | pieces[j])
+    ]
+    expected = [group for group in connected_groups(len(texts), links) if len(group) > 1]
+    assert expected
+    assert near_duplicate_groups(texts, threshold, length) == expected
+
+
+def test_many_equal_texts_are_one_group():
+    assert near_duplicate_groups(["the same text here", "another"] * 200) == [
+        list(range(0, 400, 2)),
+        list(range(1, 400, 2)),
+    ]

@@ -6,10 +6,12 @@ import os
 
 import typer
 
+from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.import_ import import_command
 from embedtune.cli.quickstart import quickstart_command
+from embedtune.cli.split import split_command
 
 __all__ = ["app", "main"]
 
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart_command)
 app.command("import")(import_command)
+app.command("check")(check_command)
+app.command("split")(split_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embedtune.data.json_writer import json_pieces
 from embedtune.errors import DataError, OptionsError, describe_unknown
 
 __all__ = ["ALL_QUERIES", "Qrels", "RetrievalDataset"]
@@ -37,13 +37,25 @@ class RetrievalDataset:
 
     @classmethod
     def read(cls, path: str | Path) -> RetrievalDataset:
-        """Returns the dataset in a JSON file; raises DataError with all of its faults."""
+        """Returns the dataset in a JSON file or a Parquet folder; raises DataError with all of its faults.
+
+        The texts of a Parquet folder stay on disk until they are asked for.
+        """
+        if Path(path).is_dir():
+            from embedtune.data.parquet_format import read_parquet
+
+            return read_parquet(Path(path))
         from embedtune.data.json_format import read_json
 
         return read_json(Path(path))
 
     def write(self, path: str | Path) -> None:
-        """Writes the JSON file whole; a reader never sees half of it."""
+        """Writes a JSON file where `path` ends in .json, else a Parquet folder; whole, or not at all."""
+        if Path(path).suffix.lower() != ".json":
+            from embedtune.data.parquet_format import write_parquet
+
+            write_parquet(self, Path(path))
+            return
         from embedtune.data.json_format import write_json
 
         write_json(self, Path(path))
@@ -104,5 +116,7 @@ class RetrievalDataset:
 
     def content_hash(self) -> str:
         """Returns a SHA-256 (hexadecimal) of everything in the dataset, order included."""
-        text = json.dumps(self.to_fields(), ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256()
+        for piece in json_pieces(self.to_fields()):
+            digest.update(piece.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()

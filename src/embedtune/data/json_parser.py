@@ -1,0 +1,149 @@
+"""Parses a JSON file fast, and exactly where that fails: line, column, byte offset, repeated keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from embedtune.data.faults import kind_of
+from embedtune.errors import DataError
+
+__all__ = ["ParsedFile", "parse_file"]
+
+_REMEDY = "give the path of a dataset in embedtune's JSON format (see docs/datasets.md)"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\r"))
+_BACKSLASH = np.isin(np.arange(256), list(b"\\"))
+_ESCAPES = (b"\\u0020", b"\\u003a", b"\\u003A")
+_BYTES_AT_ONCE = 1 << 26
+
+
+class ParsedFile(NamedTuple):
+    """The file's object, and the keys that stand twice in one of its objects (the last value is kept)."""
+
+    fields: dict[str, Any]
+    repeated_keys: list[str]
+
+
+def parse_file(path: Path) -> ParsedFile:
+    """Returns the JSON object in a file; raises DataError with line and column, or byte offset."""
+    raw = _read(path)
+    parsed = _parse_fast(raw)
+    if parsed is None:
+        parsed = _parse_exactly(raw, path)
+    value, repeated = parsed
+    if not isinstance(value, dict):
+        raise DataError(f"expected a JSON object, found {kind_of(value)}", where=str(path), remedy=_REMEDY)
+    return ParsedFile(value, repeated)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}", remedy=_REMEDY) from None
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror}", remedy=_REMEDY) from None
+
+
+def _parse_fast(raw: bytes) -> tuple[Any, list[str]] | None:
+    """Returns None for whatever isn't plain, correct JSON without a repeated key.
+
+    A repeated key shows in the count of colons after quotation marks: one for each key, and one
+    for each text that begins with a colon.
+    """
+    try:
+        value = msgspec.json.decode(raw)
+        expected = _count_keys(value) + _count_leading_colons(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return (value, []) if expected == _count_colons_after_marks(raw) else None
+
+
+def _count_keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_count_keys(inner) for inner in value.values() if isinstance(inner, dict | list))
+    if isinstance(value, list):
+        return sum(_count_keys(inner) for inner in value if isinstance(inner, dict | list))
+    return 0
+
+
+def _count_leading_colons(value: Any) -> int:
+    """Returns how many texts and keys begin with a colon, spaces before it or not."""
+    if isinstance(value, str):
+        return value[:1] in " :" and value.lstrip(" ").startswith(":")
+    if isinstance(value, dict):
+        return sum(map(_count_leading_colons, value)) + sum(map(_count_leading_colons, value.values()))
+    if isinstance(value, list):
+        return sum(map(_count_leading_colons, value))
+    return 0
+
+
+def _count_colons_after_marks(raw: bytes) -> int | None:
+    """Returns how often a colon follows a quotation mark, white space between them or not.
+
+    A mark with a backslash before it doesn't count, unless the backslash itself has one. None for
+    a file that writes spaces or colons as Unicode escapes.
+    """
+    if b"\\u00" in raw and any(escape in raw for escape in _ESCAPES):
+        return None
+    text = np.frombuffer(raw, dtype=np.uint8)
+    starts = range(0, len(text), _BYTES_AT_ONCE)
+    found = [np.flatnonzero(text[start : start + _BYTES_AT_ONCE] == ord(":")) + start for start in starts]
+    before = np.concatenate(found or [np.empty(0, np.int64)]) - 1
+    before = _skip_back(text, before, _WHITE_SPACE)
+    marks = before[(before >= 0) & (text[before] == ord('"'))]
+    backslashes = marks - 1 - _skip_back(text, marks - 1, _BACKSLASH)
+    return int(np.count_nonzero(backslashes % 2 == 0))
+
+
+def _skip_back(
+    text: npt.NDArray[np.uint8], places: npt.NDArray[np.int64], skipped: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Returns the places moved back to the first byte that isn't skipped; -1 where there is none."""
+    places = places.copy()
+    moving = np.flatnonzero((places >= 0) & skipped[text[places]])
+    while len(moving):
+        places[moving] -= 1
+        moving = moving[(places[moving] >= 0) & skipped[text[places[moving]]]]
+    return places
+
+
+def _parse_exactly(raw: bytes, path: Path) -> tuple[Any, list[str]]:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}",
+            where=str(path),
+            remedy="save the file as UTF-8; Chinese files are often GB18030",
+        ) from None
+    repeated: list[str] = []
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, repeated)), repeated
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"broken JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            where=f"{path}:{error.lineno}:{error.colno}",
+            remedy="mend the file there; a file cut off while it was copied ends like this too",
+        ) from None
+    except RecursionError:
+        raise DataError("broken JSON: nested too deeply for a dataset", where=str(path)) from None
+
+
+def _unique(pairs: list[tuple[str, Any]], repeated: list[str]) -> Mapping[str, Any]:
+    """Builds a JSON object and notes the keys that `json` would silently have overwritten."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
+    return result
