@@ -42,7 +42,7 @@ def check_command(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing copy.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Looks for leaks, contradictions, damaged texts and what else would spoil a result.
+    """Looks for what would spoil a result.
 
     Exit status: 0 no errors, 1 errors found (left over, with --fix), 2 the dataset can't be read.
 

@@ -24,7 +24,7 @@ def compare_command(
     options: CompareOptions,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Compares B with A query by query: difference, 95 % interval, paired test.
+    """Says whether B beats A, or whether it could be luck.
 
     Example: embedtune compare runs/base runs/tuned
     """

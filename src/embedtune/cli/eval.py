@@ -38,7 +38,7 @@ def eval_command(
     out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
 ) -> None:
-    """Evaluates retrieval on a split and prints the means as JSON.
+    """Measures retrieval on a split; prints JSON.
 
     Example: embedtune eval dataset.json --encoder minilm --split test --out runs/base
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import typer
+from typer.core import TyperGroup
 
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
@@ -15,8 +16,20 @@ from embedtune.cli.split import split_command
 
 __all__ = ["app", "main"]
 
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare")
+
+
+class VerbsInOrder(TyperGroup):
+    """Lists the verbs in the order of use."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Returns the verbs."""
+        return list(VERBS)
+
+
 app = typer.Typer(
     name="embedtune",
+    cls=VerbsInOrder,
     help="Adapts text-embedding models to your own corpus, and proves that it helped.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -33,7 +33,7 @@ def quickstart_command(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
 ) -> None:
-    """Tunes a model on the docstrings of the installed packages and measures the gain.
+    """Tunes a model on docstrings and measures the gain.
 
     Example: embedtune quickstart --documents 1000 --out runs/quickstart
     """

@@ -25,7 +25,7 @@ def split_command(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Divides the queries anew; near-duplicates stay on one side.
+    """Divides the queries; near-duplicates stay together.
 
     Example: embedtune split dataset.json --by document --val 0.1 --test 0.2 --out divided.json
     """

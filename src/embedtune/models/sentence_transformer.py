@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import constants, get_session
+from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from embedtune import progress
+from embedtune.data.hub import hub_reachable
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
 from embedtune.models.fingerprint import model_fingerprint
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_HUB_TIMEOUT_S = 10.0
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -228,20 +228,7 @@ def _locate(name: str) -> tuple[str, bool]:
             f"there is no folder {name}, and it can't be a model's name on the Hub",
             remedy=f"give a folder, a Hub name such as BAAI/bge-small-zh-v1.5, or {MINILM!r}",
         ) from None
-    return name, not _hub_reachable()
-
-
-def _hub_reachable() -> bool:
-    """Asks the Hub once, because its client would try for more than a minute."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
-    except Exception as error:  # the client's own tree of network errors changes with its releases
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return False
-    return True
+    return name, not hub_reachable()
 
 
 def _cannot_load(name: str, place: str, offline: bool, error: Exception) -> EncoderError:
