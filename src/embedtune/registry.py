@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 from embedtune.errors import MissingPackageError, OptionsError, describe_unknown
@@ -26,6 +28,11 @@ class Registry:
         """Returns the plugins' names, sorted, without importing any plugin."""
         folder = importlib.import_module(self.package).__path__
         return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules(folder))
+
+    def summary(self, name: str) -> str:
+        """Returns the first line of the plugin's docstring, read without importing the plugin."""
+        file = Path(importlib.import_module(self.package).__path__[0]) / f"{name.replace('-', '_')}.py"
+        return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
     def load(self, name: str) -> ModuleType:
         """Returns the plugin's module.

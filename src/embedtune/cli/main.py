@@ -10,7 +10,7 @@ import typer
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
-from embedtune.cli.import_ import import_command
+from embedtune.cli.import_ import import_app
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("quickstart")(quickstart_command)
-app.command("import")(import_command)
+app.add_typer(import_app, name="import")
 app.command("check")(check_command)
 app.command("split")(split_command)
 app.command("eval")(eval_command)

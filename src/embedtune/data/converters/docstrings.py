@@ -26,7 +26,7 @@ from embedtune.data.splits import split_queries
 from embedtune.errors import DataError
 from embedtune.options import Options
 
-__all__ = ["DocstringOptions", "Options", "convert"]
+__all__ = ["OPTIONS", "DocstringOptions", "convert"]
 
 _SKIPPED_FOLDERS = frozenset(
     {"test", "tests", "testing", "_testing", "idlelib", "lib2to3", "__pycache__", "_vendor", "vendored"}
@@ -51,6 +51,9 @@ class DocstringOptions(Options):
     seed: int = Field(default=42, description="Chooses the sample and the splits.")
 
 
+OPTIONS = DocstringOptions
+
+
 @dataclass(frozen=True)
 class _Docstring:
     name: str
@@ -58,13 +61,13 @@ class _Docstring:
     rest: str
 
 
-def convert(source: Path | None, options: DocstringOptions) -> RetrievalDataset:
+def convert(source: str | Path | None, options: DocstringOptions) -> RetrievalDataset:
     """Returns a dataset with one query a docstring, split by document.
 
     `source` is a folder of Python files; None reads the standard library and site-packages.
     Raises DataError where too few docstrings are found.
     """
-    files = _python_files(source, options)
+    files = _python_files(None if source is None else Path(source), options)
     random.Random(options.seed).shuffle(files)
     pool: list[_Docstring] = []
     with progress.task("read docstrings", total=options.documents * _POOL_FACTOR) as reading:

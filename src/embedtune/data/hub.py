@@ -1,0 +1,100 @@
+"""Datasets on the Hugging Face Hub, or a local folder of the same layout in their place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from embedtune import progress
+from embedtune.errors import DataError
+
+__all__ = ["HubFolder", "hub_dataset", "hub_reachable"]
+
+_HUB_TIMEOUT_S = 4.0
+
+
+class HubFolder(NamedTuple):
+    """Where the files lie, and what to record about their origin; {} for a local folder."""
+
+    folder: Path
+    origin: Mapping[str, str]
+
+
+def hub_dataset(name: str | Path, revision: str | None, patterns: Sequence[str]) -> HubFolder:
+    """Returns the folder of a dataset's files that match the patterns, fetched where they aren't cached.
+
+    A branch or tag is resolved to its commit, which is recorded. An interrupted download goes on
+    where it stopped. `HF_ENDPOINT` names a mirror. Files are only fetched, never run.
+    Raises DataError where the Hub doesn't have the dataset, or can't be reached and the cache
+    doesn't hold all of it.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return HubFolder(path, {})
+    return _fetch(str(name), revision, patterns)
+
+
+def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> HubFolder:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    online = hub_reachable()
+    if online:
+        progress.say(f"fetching {name} from {constants.ENDPOINT}")
+    try:
+        folder = snapshot_download(
+            name, repo_type="dataset", revision=revision, allow_patterns=list(patterns), local_files_only=not online
+        )
+    except HFValidationError:
+        raise DataError(
+            f"there is no file or folder {name}, and it can't be a dataset's name on the Hub",
+            remedy="give a path, or a name such as infgrad/retrieval_data_llm",
+        ) from None
+    except GatedRepoError:
+        raise _unknown(name, "is gated", "accept its terms on the Hub and log in with `hf auth login`") from None
+    except RevisionNotFoundError:
+        raise _unknown(name, f"has no revision {revision!r}", "name a branch, a tag or a commit of it") from None
+    except RepositoryNotFoundError:
+        raise _unknown(name, "isn't there, or is private", "check the name; a local folder does as well") from None
+    except Exception as error:  # the client's own tree of network errors changes with its releases
+        raise _cannot_fetch(name, online, error) from error
+    commit = Path(folder).name
+    progress.say(f"{name}: revision {commit}")
+    return HubFolder(Path(folder), {"hub": name, "revision": commit})
+
+
+def hub_reachable() -> bool:
+    """Asks the Hub once, because its client would try for more than a minute."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
+    except Exception:  # noqa: BLE001  # the client's own tree of network errors changes with its releases
+        return False
+    return True
+
+
+def _unknown(name: str, reason: str, remedy: str) -> DataError:
+    from huggingface_hub import constants
+
+    return DataError(f"the dataset {name!r} {reason}", where=constants.ENDPOINT, remedy=remedy)
+
+
+def _cannot_fetch(name: str, online: bool, error: Exception) -> DataError:
+    from huggingface_hub import constants
+
+    ways_out = (
+        "either connect (HF_ENDPOINT names a mirror) and run the same command again, which goes on where it "
+        "stopped, or fetch the dataset's files elsewhere and give their folder in place of its name"
+    )
+    if online:
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        return DataError(f"the download of {name!r} broke off: {reason}", where=constants.ENDPOINT, remedy=ways_out)
+    switched_off = bool(os.environ.get("HF_HUB_OFFLINE")) and constants.HF_HUB_OFFLINE
+    reason = "HF_HUB_OFFLINE is set" if switched_off else f"{constants.ENDPOINT} can't be reached"
+    return DataError(f"the dataset {name!r} isn't wholly in the local Hub cache and {reason}", remedy=ways_out)
