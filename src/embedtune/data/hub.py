@@ -25,8 +25,9 @@ class HubFolder(NamedTuple):
 def hub_dataset(name: str | Path, revision: str | None, patterns: Sequence[str]) -> HubFolder:
     """Returns the folder of a dataset's files that match the patterns, fetched where they aren't cached.
 
-    A branch or tag is resolved to its commit, which is recorded. An interrupted download goes on
-    where it stopped. `HF_ENDPOINT` names a mirror. Files are only fetched, never run.
+    A branch or tag is resolved to its commit, which is recorded. A lost connection is taken up
+    again inside a file; after a broken-off run the files that are whole are kept, and only the
+    others are fetched. `HF_ENDPOINT` names a mirror. Files are only fetched, never run.
     Raises DataError where the Hub doesn't have the dataset, or can't be reached and the cache
     doesn't hold all of it.
     """
@@ -88,8 +89,8 @@ def _cannot_fetch(name: str, online: bool, error: Exception) -> DataError:
     from huggingface_hub import constants
 
     ways_out = (
-        "either connect (HF_ENDPOINT names a mirror) and run the same command again, which goes on where it "
-        "stopped, or fetch the dataset's files elsewhere and give their folder in place of its name"
+        "either connect (HF_ENDPOINT names a mirror) and run the same command again, which fetches only what is "
+        "missing, or fetch the dataset's files elsewhere and give their folder in place of its name"
     )
     if online:
         lines = str(error).strip().splitlines()
