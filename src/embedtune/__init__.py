@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embedtune.data.checks import check_dataset as check_dataset
+    from embedtune.data.chunking import chunk_documents as chunk_documents
+    from embedtune.data.converters import convert as convert
     from embedtune.data.dataset import RetrievalDataset as RetrievalDataset
     from embedtune.data.splits import split_queries as split_queries
     from embedtune.data.training_set import TrainingSet as TrainingSet
@@ -49,7 +51,9 @@ _HOME_OF = {
     "TunedModel": "models.tuned",
     "VectorIndex": "search.vector_index",
     "check_dataset": "data.checks",
+    "chunk_documents": "data.chunking",
     "compare": "evaluate.comparison",
+    "convert": "data.converters",
     "evaluate": "evaluate.evaluation",
     "fuse": "search.fusion",
     "load_encoder": "models.encoder",

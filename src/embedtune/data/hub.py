@@ -1,4 +1,4 @@
-"""Datasets on the Hugging Face Hub, or a local folder of the same layout in their place."""
+"""Files on the Hugging Face Hub, or a local folder of the same layout in their place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from embedtune import progress
 from embedtune.errors import DataError
 
-__all__ = ["HubFolder", "hub_dataset", "hub_reachable"]
+__all__ = ["HubFolder", "hub_dataset", "hub_model", "hub_reachable"]
 
 _HUB_TIMEOUT_S = 4.0
 
@@ -31,13 +31,20 @@ def hub_dataset(name: str | Path, revision: str | None, patterns: Sequence[str])
     Raises DataError where the Hub doesn't have the dataset, or can't be reached and the cache
     doesn't hold all of it.
     """
+    return _local_or_fetched("dataset", name, revision, patterns)
+
+
+def hub_model(name: str | Path, revision: str | None, patterns: Sequence[str]) -> HubFolder:
+    """Returns the folder of a model's files that match the patterns; see hub_dataset."""
+    return _local_or_fetched("model", name, revision, patterns)
+
+
+def _local_or_fetched(kind: str, name: str | Path, revision: str | None, patterns: Sequence[str]) -> HubFolder:
     path = Path(name).expanduser()
-    if path.exists():
-        return HubFolder(path, {})
-    return _fetch(str(name), revision, patterns)
+    return HubFolder(path, {}) if path.exists() else _fetch(kind, str(name), revision, patterns)
 
 
-def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> HubFolder:
+def _fetch(kind: str, name: str, revision: str | None, patterns: Sequence[str]) -> HubFolder:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -46,21 +53,23 @@ def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> HubFolde
         progress.say(f"fetching {name} from {constants.ENDPOINT}")
     try:
         folder = snapshot_download(
-            name, repo_type="dataset", revision=revision, allow_patterns=list(patterns), local_files_only=not online
+            name, repo_type=kind, revision=revision, allow_patterns=list(patterns), local_files_only=not online
         )
     except HFValidationError:
         raise DataError(
-            f"there is no file or folder {name}, and it can't be a dataset's name on the Hub",
-            remedy="give a path, or a name such as infgrad/retrieval_data_llm",
+            f"there is no file or folder {name}, and it can't be a {kind}'s name on the Hub",
+            remedy="give a path, or a name such as OWNER/NAME",
         ) from None
     except GatedRepoError:
-        raise _unknown(name, "is gated", "accept its terms on the Hub and log in with `hf auth login`") from None
+        raise _unknown(kind, name, "is gated", "accept its terms on the Hub and log in with `hf auth login`") from None
     except RevisionNotFoundError:
-        raise _unknown(name, f"has no revision {revision!r}", "name a branch, a tag or a commit of it") from None
+        raise _unknown(kind, name, f"has no revision {revision!r}", "name a branch, a tag or a commit of it") from None
     except RepositoryNotFoundError:
-        raise _unknown(name, "isn't there, or is private", "check the name; a local folder does as well") from None
+        raise _unknown(
+            kind, name, "isn't there, or is private", "check the name; a local folder does as well"
+        ) from None
     except Exception as error:  # the client's own tree of network errors changes with its releases
-        raise _cannot_fetch(name, online, error) from error
+        raise _cannot_fetch(kind, name, online, error) from error
     commit = Path(folder).name
     progress.say(f"{name}: revision {commit}")
     return HubFolder(Path(folder), {"hub": name, "revision": commit})
@@ -79,18 +88,18 @@ def hub_reachable() -> bool:
     return True
 
 
-def _unknown(name: str, reason: str, remedy: str) -> DataError:
+def _unknown(kind: str, name: str, reason: str, remedy: str) -> DataError:
     from huggingface_hub import constants
 
-    return DataError(f"the dataset {name!r} {reason}", where=constants.ENDPOINT, remedy=remedy)
+    return DataError(f"the {kind} {name!r} {reason}", where=constants.ENDPOINT, remedy=remedy)
 
 
-def _cannot_fetch(name: str, online: bool, error: Exception) -> DataError:
+def _cannot_fetch(kind: str, name: str, online: bool, error: Exception) -> DataError:
     from huggingface_hub import constants
 
     ways_out = (
         "either connect (HF_ENDPOINT names a mirror) and run the same command again, which fetches only what is "
-        "missing, or fetch the dataset's files elsewhere and give their folder in place of its name"
+        "missing, or fetch its files elsewhere and give their folder in place of its name"
     )
     if online:
         lines = str(error).strip().splitlines()
@@ -98,4 +107,4 @@ def _cannot_fetch(name: str, online: bool, error: Exception) -> DataError:
         return DataError(f"the download of {name!r} broke off: {reason}", where=constants.ENDPOINT, remedy=ways_out)
     switched_off = bool(os.environ.get("HF_HUB_OFFLINE")) and constants.HF_HUB_OFFLINE
     reason = "HF_HUB_OFFLINE is set" if switched_off else f"{constants.ENDPOINT} can't be reached"
-    return DataError(f"the dataset {name!r} isn't wholly in the local Hub cache and {reason}", remedy=ways_out)
+    return DataError(f"the {kind} {name!r} isn't wholly in the local Hub cache and {reason}", remedy=ways_out)

@@ -37,8 +37,8 @@ def plain_suffix(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Returns the whole text of a UTF-8 file, without a byte order mark."""
-    with open_text(path) as file:
+    """Returns the whole text of a UTF-8 file with its line ends, without a byte order mark."""
+    with open_text(path, newline="") as file:
         return file.read()
 
 

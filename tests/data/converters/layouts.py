@@ -230,3 +230,93 @@ def pairs(folder: Path) -> Sample:
 def embedtune(folder: Path) -> Sample:
     fields = {"queries": QUERIES, "corpus": CORPUS, "relevant_docs": JUDGED, "queries_split": SPLITS, "note": "extra"}
     return save(folder / "own.json", json.dumps(fields, ensure_ascii=False)), {}
+
+
+def save_pdf(path: Path, pages: list[list[str]]) -> Path:
+    """Writes a PDF as a word processor does: glyph numbers, and a map from them to Unicode."""
+    glyphs = {c: number for number, c in enumerate(sorted({c for page in pages for line in page for c in line}), 1)}
+    mapped = "".join(f"<{number:04x}> <{c.encode('utf-16-be').hex()}>\n" for c, number in glyphs.items())
+    to_unicode = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"
+        "1 begincodespacerange <0000> <ffff> endcodespacerange\n"
+        f"{len(glyphs)} beginbfchar\n{mapped}endbfchar\nendcmap end end"
+    )
+    kids = " ".join(f"{5 + 2 * i} 0 R" for i in range(len(pages)))
+    font = "<< /Type /Font /Subtype /Type0 /BaseFont /F /Encoding /Identity-H /ToUnicode 4 0 R /DescendantFonts "
+    font += "[<< /Type /Font /Subtype /CIDFontType2 /BaseFont /F /CIDSystemInfo "
+    font += "<< /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW 1000 >>] >>"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        font,
+        f"<< /Length {len(to_unicode)} >>\nstream\n{to_unicode}\nendstream",
+    ]
+    for i, lines in enumerate(pages):
+        shown = "".join(f"<{''.join(f'{glyphs[c]:04x}' for c in line)}> Tj 0 -20 Td\n" for line in lines)
+        content = f"BT /F1 12 Tf 50 780 Td\n{shown}ET"
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {6 + 2 * i} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    body, offsets = b"%PDF-1.7\n", []
+    for number, text in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += f"{number} 0 obj\n{text}\nendobj\n".encode()
+    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
+    size = len(objects) + 1
+    body += f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\n".encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body + f"startxref\n{body.rindex(b'xref')}\n%%EOF\n".encode())
+    return path
+
+
+def save_docx(path: Path) -> Path:
+    from docx import Document
+
+    document = Document()
+    document.add_heading("厨房 Kitchen", 1)
+    document.add_paragraph(CORPUS["d3"])
+    document.add_heading("冰箱", 2)
+    table = document.add_table(rows=2, cols=2)
+    for row, texts in zip(table.rows, (("食物", "天数"), ("米饭", "4")), strict=True):
+        for cell, text in zip(row.cells, texts, strict=True):
+            cell.text = text
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document.save(str(path))
+    return path
+
+
+MARKDOWN = f"""# 水壶 Kettle
+
+## 除垢
+
+{CORPUS["d1"]}
+
+```python
+# not a heading
+```
+
+Rinsing
+-------
+{CORPUS["d2"]}
+"""
+HTML = f"""<!doctype html><html><head><title>T</title><style>p {{}}</style></head><body><nav>menu</nav>
+<h1>家务</h1><p>{CORPUS["d3"][:9]}<b>{CORPUS["d3"][9:]}</b></p><script>alert("run")</script>
+<h2>Rice &amp; more</h2><p>{CORPUS["d4"]}<br>New   line</p><ul><li>one<li>two</ul><pre>a
+  b</pre><table><tr><td>x</td><td>y</td></tr></table></body></html>"""
+
+
+@layout
+def documents(folder: Path) -> Sample:
+    save(folder / "说明" / "kettle.md", MARKDOWN)
+    save(folder / "shirt.txt", CORPUS["d5"] + "\r\n")
+    save(folder / "page.htm", HTML)
+    save_docx(folder / "kitchen.docx")
+    save_pdf(
+        folder / "rice.pdf",
+        [["Cooked rice keeps for about four", "days in a closed box.", "面包受潮后霉", "菌会生长。"]],
+    )
+    save_lines(folder / "faq.jsonl", [{"id": "水", "title": "Kettle", "text": CORPUS["d1"]}, {"text": CORPUS["d2"]}])
+    save(folder / "notes.xyz", "unknown")
+    return folder, {}
