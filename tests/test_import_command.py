@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from embedtune.data.converters import CONVERTERS
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.writers import WRITERS
 from tests.data.converters.layouts import LAYOUTS
 
 
@@ -85,3 +88,12 @@ def test_converters_are_imported_only_when_used(program):
     done = subprocess.run([sys.executable, "-c", f"{program}; {show}"], capture_output=True, text=True, check=True)
     used_by_quickstart = ["embedtune.data.converters.docstrings"] if "main" in program else []
     assert [m for m in json.loads(done.stdout) if m.startswith("embedtune")] == used_by_quickstart
+
+
+def test_the_documentation_shows_every_converter_and_writer():
+    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for name in CONVERTERS.names():
+        assert f"### {name}\n" in text
+        assert f"embedtune import {name}" in text
+    for name in WRITERS.names():
+        assert f"| `{name}` |" in text
