@@ -181,7 +181,7 @@ def _read_parquet(path: Path) -> Iterator[Record]:
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(row, f"{path}, row {number}")
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"not a whole Parquet file: {str(error).splitlines()[0]}",
             where=f"{path}, row {number + 1}",

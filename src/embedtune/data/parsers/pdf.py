@@ -21,7 +21,7 @@ _WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60]")
 
 def parse(path: Path) -> Iterator[SourceDocument]:
     """Yields the text of all pages; raises DataError for a file that has none, is locked or cut off."""
-    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
         with PdfReader(path) as reader:
             pages = [page.extract_text() for page in reader.pages]
