@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.data.converters.layouts import LAYOUTS
 from typer.testing import CliRunner
 
 from embedtune.data.converters import CONVERTERS
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.writers import WRITERS
-from tests.data.converters.layouts import LAYOUTS
 
 
 class InProcess:
