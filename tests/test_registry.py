@@ -13,7 +13,7 @@ def registry(tmp_path, monkeypatch):
     folder = tmp_path / "made_up_plugins"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
-    (folder / "ready.py").write_text("answer = 42\n")
+    (folder / "ready.py").write_text('"""Answers.\n\nAt length."""\n\nanswer = 42\n')
     (folder / "needs_more.py").write_text("import a_package_that_nobody_has\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     return Registry("made_up_plugins", "plugin")
@@ -21,6 +21,12 @@ def registry(tmp_path, monkeypatch):
 
 def test_names_come_from_files_without_importing_them(registry):
     assert registry.names() == ["needs-more", "ready"]
+    assert "made_up_plugins.ready" not in sys.modules
+
+
+def test_summary_is_read_without_importing(registry):
+    assert registry.summary("ready") == "Answers."
+    assert registry.summary("needs-more") == ""
     assert "made_up_plugins.ready" not in sys.modules
 
 

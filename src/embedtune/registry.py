@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +32,9 @@ class Registry:
 
     def summary(self, name: str) -> str:
         """Returns the first line of the plugin's docstring, read without importing the plugin."""
-        file = Path(importlib.import_module(self.package).__path__[0]) / f"{name.replace('-', '_')}.py"
-        return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        found = importlib.util.find_spec(f"{self.package}.{name.replace('-', '_')}")
+        source = "" if found is None or found.origin is None else Path(found.origin).read_text(encoding="utf-8")
+        return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
     def load(self, name: str) -> ModuleType:
         """Returns the plugin's module.

@@ -91,7 +91,7 @@ def test_converters_are_imported_only_when_used(program):
 
 
 def test_the_documentation_shows_every_converter_and_writer():
-    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
     for name in CONVERTERS.names():
         assert f"### {name}\n" in text
         assert f"embedtune import {name}" in text

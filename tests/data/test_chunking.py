@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
@@ -88,6 +89,14 @@ def test_tiny_documents(text):
 def test_an_overlap_as_long_as_the_chunk_is_refused():
     with pytest.raises(OptionsError, match="must be less than the longest chunk"):
         list(chunk_documents([], characters, max_tokens=5, overlap_tokens=5))
+
+
+@pytest.mark.parametrize("text", ["a b ", ".", " ", "\n ", "?!", "”", "。", '."'])
+def test_a_hundred_thousand_characters_without_a_sentence_take_no_time(text):
+    started = time.perf_counter()
+    chunks = chunks_of(text * (100_000 // len(text)), 500, 50)
+    assert len(chunks) <= 600
+    assert time.perf_counter() - started < 5
 
 
 def test_nothing_but_blanks_is_lost_whatever_the_text():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -128,8 +129,9 @@ def test_a_lost_connection_is_taken_up_again_where_it_broke(hub, ask, tmp_path):
     lengthen(tmp_path / "infgrad", rows=10, repeats=400_000)
     hub.cut_after = 12_000_000
     with hub.running():
-        (fields,), _ = ask(hub.url, ("infgrad", None, {}))
+        (fields,), words = ask(hub.url, ("infgrad", None, {}))
     assert len(fields["queries"]) == 14
+    assert re.search(r"fetch infgrad/retrieval_data_llm \(MB\): (\d+)/\1 in", words)
     assert [r for r in hub.requests if "long.jsonl" in r][-1].endswith("long.jsonl bytes=10485760-")
 
 

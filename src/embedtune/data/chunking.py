@@ -17,7 +17,8 @@ CountTokens = Callable[[list[str]], list[int]]
 
 _CLOSING = r"[\"'”’」』）》】)\]}]*"
 _SENTENCE_END = re.compile(
-    rf"[。！？…]+{_CLOSING}\s*|；{_CLOSING}|[.!?]+{_CLOSING}\s+(?=[^a-z\s])|[!?]+(?=[\u3400-\u9fff])|\s*\n\s*\n\s*"
+    rf"[。！？…]+{_CLOSING}\s*|；{_CLOSING}|(?<![.!?])[.!?]++{_CLOSING}\s+(?=[^a-z\s])"
+    r"|(?<![!?])[!?]++(?=[\u3400-\u9fff])|\n\s*\n\s*"
 )
 _LINE_END = re.compile(r"\n\s*")
 _CLAUSE_END = re.compile(r"[，、：,;:]\s*")
@@ -71,9 +72,9 @@ def _sections(document: SourceDocument) -> Iterator[tuple[tuple[str, ...], int, 
         if heading.level:
             path = [above for above in path if above.level < heading.level] + [heading]
         start = heading.start if waiting is None else waiting
-        body = text[heading.start : following.start].strip().strip("#=- \t\r\n")
+        body = " ".join(text[heading.start : following.start].strip("#=- \t\r\n").split())
         last = following.start == len(text)
-        if body == heading.title.strip() and heading.level and not last and following.level > heading.level:
+        if body == heading.title and heading.level and not last and following.level > heading.level:
             waiting = start
         elif text[start : following.start].strip():
             waiting = None
@@ -95,10 +96,10 @@ def _chunks(
         pieces = _pieces(text, start, end, count_tokens, room, (_SENTENCE_END, *_FINER))
         spans = [_trimmed(text, *span) for span in _packed(pieces, room, min(overlap_tokens, room - 1))]
         lengths = count_tokens([text[first:last] for first, last in spans])
-        excess = max(lengths, default=0) - max_tokens
-        if excess <= 0 or room <= 1:
+        longest = max(lengths, default=0)
+        if longest <= max_tokens or room <= 1:
             break
-        room = max(1, room - excess)
+        room = max(1, min(room - 1, room * max_tokens // longest))
     for first, last in spans:
         if first < last:
             yield Chunk(text[first:last], headings, first, last)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from embedtune import progress
 from embedtune.errors import DataError
@@ -13,6 +14,7 @@ from embedtune.errors import DataError
 __all__ = ["HubFolder", "hub_dataset", "hub_model", "hub_reachable"]
 
 _HUB_TIMEOUT_S = 4.0
+_MEGABYTE = 1_000_000
 
 
 class HubFolder(NamedTuple):
@@ -51,10 +53,9 @@ def _fetch(kind: str, name: str, revision: str | None, patterns: Sequence[str]) 
     online = hub_reachable()
     if online:
         progress.say(f"fetching {name} from {constants.ENDPOINT}")
+    download = partial(snapshot_download, name, repo_type=kind, revision=revision, allow_patterns=list(patterns))
     try:
-        folder = snapshot_download(
-            name, repo_type=kind, revision=revision, allow_patterns=list(patterns), local_files_only=not online
-        )
+        folder = _download_shown(download, name) if online else download(local_files_only=True)
     except HFValidationError:
         raise DataError(
             f"there is no file or folder {name}, and it can't be a {kind}'s name on the Hub",
@@ -73,6 +74,32 @@ def _fetch(kind: str, name: str, revision: str | None, patterns: Sequence[str]) 
     commit = Path(folder).name
     progress.say(f"{name}: revision {commit}")
     return HubFolder(Path(folder), {"hub": name, "revision": commit})
+
+
+def _download_shown(download: Callable[..., Any], name: str) -> str:
+    """Returns the folder of the download; shows how many of the missing megabytes are there."""
+    from huggingface_hub.errors import DryRunError
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        """Stands in for the client's bars, and counts the bytes that reach the disk."""
+
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings | {"disable": True})
+            self.counts = str(settings.get("desc")).startswith("Reconstruct")
+            self.received = 0
+
+        def update(self, n: float | None = 1) -> None:
+            if self.counts:
+                before, self.received = self.received, self.received + int(n or 0)
+                fetching.advance(self.received // _MEGABYTE - before // _MEGABYTE)
+
+    try:
+        missing = sum(file.file_size or 0 for file in download(dry_run=True) if file.will_download)
+    except DryRunError:  # the Hub refuses; the download itself says why, or finds everything in the cache
+        missing = 0
+    with progress.task(f"fetch {name} (MB)", total=missing // _MEGABYTE) as fetching:
+        return str(download(tqdm_class=Bar))
 
 
 def hub_reachable() -> bool:

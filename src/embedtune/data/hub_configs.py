@@ -24,7 +24,12 @@ class HubFile(NamedTuple):
 
 
 def hub_files(folder: Path) -> list[HubFile]:
-    """Returns the files that the README's `configs` lists; without a list they are told by their names."""
+    """Returns the files that the README's `configs` lists; without a list they are told by their names.
+
+    A single file stands for a dataset of one configuration.
+    """
+    if folder.is_file():
+        return [HubFile("default", "", path) for path in record_files(folder)]
     listed = list(_listed(folder, _read_configs(folder)))
     return listed or [_by_name(folder, path) for path in record_files(folder)]
 

@@ -30,6 +30,11 @@ __all__ = [
 
 RECORD_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _LONGEST_FIELD = 2**31 - 1
+_NOT_ROWS = frozenset(
+    {"embedtune.json", "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json"}
+)
+"""Files about the data that lie beside it."""
+
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -54,7 +59,7 @@ def record_files(source: Path) -> list[Path]:
         files = [source]
     else:
         files = sorted(path for path in source.rglob("*") if path.is_file() and not _is_hidden(path, source))
-    found = [path for path in files if plain_suffix(path) in RECORD_SUFFIXES and path.name != "embedtune.json"]
+    found = [path for path in files if plain_suffix(path) in RECORD_SUFFIXES and path.name not in _NOT_ROWS]
     if not found:
         kinds = ", ".join(RECORD_SUFFIXES)
         raise DataError(f"no file of rows is in {source}", remedy=f"give a file or a folder of files: {kinds}")
@@ -176,7 +181,7 @@ def _read_parquet(path: Path) -> Iterator[Record]:
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(row, f"{path}, row {number}")
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"not a whole Parquet file: {str(error).splitlines()[0]}",
             where=f"{path}, row {number + 1}",

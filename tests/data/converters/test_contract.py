@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 
 import pytest
@@ -133,6 +135,31 @@ def test_wrong_columns_are_told_with_those_found_and_the_nearest(name, tmp_path)
         convert(name, source, **values)
     assert f"did you mean '{new.strip(chr(34))}'" in str(caught.value)
     assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"docstrings"}))
+def test_a_damaged_source_is_read_or_refused_but_never_a_crash(name, tmp_path):
+    source, values = LAYOUTS[name](tmp_path / "source")
+    files = sorted(path for path in (tmp_path / "source").rglob("*") if path.is_file())
+    generator = random.Random(name)
+    for _ in range(20):
+        path = generator.choice(files)
+        whole = path.read_bytes()
+        path.write_bytes(damaged(whole, generator))
+        with contextlib.suppress(EmbedtuneError):
+            convert(name, source, **values)
+        path.write_bytes(whole)
+
+
+def damaged(content, generator):
+    """Returns the bytes cut off, with some changed, or with some of JSON's signs put in."""
+    place = generator.randrange(len(content))
+    how = generator.randrange(3)
+    if how == 0:
+        return content[:place]
+    if how == 1:
+        return bytes(generator.randrange(256) if generator.random() < 0.01 else byte for byte in content)
+    return content[:place] + bytes(generator.choices(b'{}[],:"\t\n0 -', k=3)) + content[place:]
 
 
 def test_all_layouts_give_the_same_graded_judgements(tmp_path):

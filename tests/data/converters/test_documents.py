@@ -53,6 +53,27 @@ def test_pdf_lines_become_sentences_again(folder):
     assert text == "Cooked rice keeps for about four days in a closed box.\n面包受潮后霉菌会生长。"
 
 
+def test_pdf_bookmarks_are_headings_where_their_titles_stand_in_the_text(tmp_path):
+    from pypdf import PdfWriter
+
+    pages = [["第一章 厨房", "面包会发霉。", "1.1 Kettle", "Rinse it."], ["1.1 Kettle again?", "第二章 客厅", "擦灰。"]]
+    save_pdf(tmp_path / "plain.pdf", pages)
+    writer = PdfWriter(clone_from=tmp_path / "plain.pdf")
+    chapter = writer.add_outline_item(title="第一章 厨房", page_number=0)
+    writer.add_outline_item(title="1.1  Kettle", page_number=0, parent=chapter)
+    writer.add_outline_item(title="nowhere in the text", page_number=1)
+    writer.add_outline_item(title="第二章 客厅", page_number=1)
+    (tmp_path / "book").mkdir()
+    writer.write(tmp_path / "book" / "book.pdf")
+    dataset = convert("documents", tmp_path / "book")
+    sources = dataset.extra["document_sources"]
+    assert [(sources[chunk_id]["headings"], text) for chunk_id, text in dataset.corpus.items()] == [
+        (["第一章 厨房"], "第一章 厨房面包会发霉。"),
+        (["第一章 厨房", "1.1 Kettle"], "1.1 Kettle Rinse it.\n\n1.1 Kettle again?"),
+        (["第二章 客厅"], "第二章 客厅擦灰。"),
+    ]
+
+
 def test_chunks_are_measured_with_the_encoder(folder, tiny_model):
     save(folder / "long.txt", "水壶里的水垢，" * 60 + "。")
     dataset = convert("documents", folder, encoder=str(tiny_model))

@@ -282,3 +282,23 @@ def test_broken_parquet_and_gzip_are_told(tmp_path):
     (tmp_path / "train.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00")
     with pytest.raises(DataError, match="can't be read to its end"):
         convert("pairs", tmp_path / "train.jsonl.gz")
+
+
+def test_files_about_the_data_are_no_rows(tmp_path):
+    LAYOUTS["infgrad"](tmp_path)
+    save(tmp_path / "dataset_infos.json", '{"default": {}}')
+    save(tmp_path / ".cache" / "x.jsonl", "{}")
+    assert len(convert("infgrad", tmp_path).queries) == 4
+
+
+def test_json_lists_and_compressed_files_are_rows_too(tmp_path):
+    import gzip
+
+    save(tmp_path / "train.json", json.dumps([{"query": "a", "document": "x"}, {"query": "b", "document": "y"}]))
+    with gzip.open(tmp_path / "test.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write('{"query": "c", "document": "x"}\n')
+    dataset = convert("pairs", tmp_path)
+    assert dataset.queries_split == {"test": ["q1"], "train": ["q2", "q3"]}
+    save(tmp_path / "train.json", '[{"query": "a", "document": "x"}, 7]')
+    with pytest.raises(DataError, match=r"expected a JSON object a row, found int\n  where: .*train.json, item 2"):
+        convert("pairs", tmp_path)

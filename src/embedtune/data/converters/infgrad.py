@@ -10,7 +10,8 @@ from pydantic import Field
 from embedtune.data.building import ConverterOptions, DatasetBuilder
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.hub import hub_dataset
-from embedtune.data.records import RECORD_SUFFIXES, read_records, record_files, text_in
+from embedtune.data.hub_configs import README, hub_files
+from embedtune.data.records import RECORD_SUFFIXES, read_records, text_in
 
 __all__ = ["OPTIONS", "InfgradOptions", "convert"]
 
@@ -35,10 +36,11 @@ def convert(source: str | Path | None, options: InfgradOptions) -> RetrievalData
     Without a source the dataset is fetched from the Hub. Val queries are drawn one by one, as the
     case study draws them, so a document can be on both sides (`embedtune split` can mend that).
     """
-    place = hub_dataset(source or _HUB_NAME, options.revision, [f"*{suffix}*" for suffix in RECORD_SUFFIXES])
+    patterns = [README, *(f"*{suffix}*" for suffix in RECORD_SUFFIXES)]
+    place = hub_dataset(source or _HUB_NAME, options.revision, patterns)
     builder = DatasetBuilder(str(source or _HUB_NAME), options)
-    for path in record_files(place.folder):
-        for record in read_records(path):
+    for file in hub_files(place.folder):
+        for record in read_records(file.path):
             texts = [text_in(record, column) for column in (_QUERY, _POSITIVE, _NEGATIVE)]
             query_id = builder.query_with_text(texts[0], record.place)
             builder.judge(query_id, builder.document_with_text(texts[1], record.place))

@@ -17,7 +17,6 @@ from embedtune.data.records import (
     missing_column,
     number_of,
     read_records,
-    record_files,
     split_in_name,
     text_in,
     texts_in,
@@ -88,8 +87,6 @@ def convert(source: str | Path | None, options: SentenceTransformersOptions) -> 
 
 
 def _files(folder: Path, config: str | None) -> list[HubFile]:
-    if folder.is_file():
-        return [HubFile("default", "", path) for path in record_files(folder)]
     files = hub_files(folder)
     configs = sorted({file.config for file in files})
     chosen = config or (configs[0] if len(configs) == 1 else "default")

@@ -36,10 +36,10 @@ def _headings(text: str) -> Iterator[Heading]:
         elif marker:
             fence, content = marker[1], ""
         elif hashes := _HASHES.match(content):
-            yield Heading(start, len(hashes[1]), hashes[2])
+            yield Heading(start, len(hashes[1]), " ".join(hashes[2].split()))
             content = ""
         elif (underline := _UNDERLINE.match(content)) and not _NO_TITLE.match(previous):
-            yield Heading(previous_start, 1 if underline[1][0] == "=" else 2, previous.strip())
+            yield Heading(previous_start, 1 if underline[1][0] == "=" else 2, " ".join(previous.split()))
             content = ""
         previous, previous_start = content, start
         start += len(line)
