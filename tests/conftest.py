@@ -7,14 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
 SAMPLE = Path(__file__).parent / "samples" / "household.json"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny models, and a worker on every core
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
@@ -89,16 +91,40 @@ def tiny_encoder(tiny_model):
     return load_encoder(tiny_model, EncoderOptions(precision="float32"))
 
 
+class Done(NamedTuple):
+    """What a command left behind, as subprocess names it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class CommandLine:
-    """Runs the real command line in a process of its own."""
+    """Runs the real command line in this process, which is much faster than starting another."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __call__(self, *words: object) -> Done:
+        from embedtune.cli.main import app
 
-    def __call__(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Done(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture
+def embedtune(tmp_path, monkeypatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine()
+
+
+@pytest.fixture
+def embedtune_process(tmp_path):
+    """Runs the command line in a process of its own: for what an import decides, and for what a user sees."""
+
+    def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "embedtune", *map(str, words)],
-            cwd=self.folder,
+            cwd=tmp_path,
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -107,7 +133,4 @@ class CommandLine:
             check=False,
         )
 
-
-@pytest.fixture
-def embedtune(tmp_path) -> CommandLine:
-    return CommandLine(tmp_path)
+    return run

@@ -10,10 +10,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_scifact_is_as_published(embedtune, shared_data, precision):
+def test_scifact_is_as_published(embedtune_process, shared_data, precision):
     """0.6451: all-MiniLM-L6-v2, SciFact test, MTEB."""
     words = ("--encoder", "minilm", "--split", "test", "--precision", precision)
-    done = embedtune("eval", shared_data / "scifact" / "dataset.json", *words)
+    done = embedtune_process("eval", shared_data / "scifact" / "dataset.json", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ndcg_at_10"] == pytest.approx(0.6451, abs=0.002)
 
@@ -22,15 +22,15 @@ def test_scifact_is_as_published(embedtune, shared_data, precision):
     ("name", "expected"),
     [("scifact", 0.657), ("cmrc2018", 0.985), ("rgb-zh-news", 0.647), ("dureader-demo-zh", 0.738), ("drcd", 0.933)],
 )
-def test_bm25_is_as_other_tools_measure_it(embedtune, shared_data, name, expected):
+def test_bm25_is_as_other_tools_measure_it(embedtune_process, shared_data, name, expected):
     """The collections' own notes, made with bm25s; ours also folds widths and case."""
-    done = embedtune("eval", shared_data / name / "dataset.json", "--retriever", "bm25", "--split", "test")
+    done = embedtune_process("eval", shared_data / name / "dataset.json", "--retriever", "bm25", "--split", "test")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ndcg_at_10"] == pytest.approx(expected, abs=0.015)
 
 
-def test_quickstart_gains_three_points(embedtune, tmp_path):
-    done = embedtune("quickstart", "--out", "run")
+def test_quickstart_gains_three_points(embedtune_process, tmp_path):
+    done = embedtune_process("quickstart", "--out", "run")
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert summary["difference"]["mean"] >= 0.03

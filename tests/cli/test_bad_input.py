@@ -11,16 +11,26 @@ import pytest
 from tests.conftest import SAMPLE
 
 
+def refusal(done):
+    """Returns the message of a command that refused its input as it should."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
 @pytest.fixture
 def refused(embedtune):
-    def run(*words, **environment):
-        done = embedtune(*words, **environment)
-        assert done.returncode == 2, done.stderr
-        assert "Traceback" not in done.stderr
-        assert done.stdout == ""
-        return done.stderr
+    return lambda *words: refusal(embedtune(*words))
 
-    return run
+
+@pytest.fixture
+def refused_process(embedtune_process):
+    return lambda *words, **environment: refusal(embedtune_process(*words, **environment))
+
+
+def test_a_mistake_in_a_process_of_its_own(refused_process):
+    assert "there is no file nowhere.json" in refused_process("eval", "nowhere.json", "--retriever", "bm25")
 
 
 @pytest.fixture
@@ -76,15 +86,15 @@ def test_unknown_flags_and_verbs_name_the_nearest(refused):
 def test_encoders_that_are_not_there(refused, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "holds no model" in refused("eval", SAMPLE, "--encoder", "empty")
-    message = refused("eval", SAMPLE, "--encoder", "BAAI/bge-small-zh-v1.5", HF_HOME=str(tmp_path / "hf"))
+    message = refused("eval", SAMPLE, "--encoder", "BAAI/bge-small-zh-v1.5")
     assert "isn't in the local Hub cache" in message
     assert "HF_ENDPOINT" in message
     assert "copy the model's folder" in message
 
 
-def test_hub_that_cannot_be_reached(refused, tmp_path):
+def test_hub_that_cannot_be_reached(refused_process, tmp_path):
     where = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
-    message = refused("eval", SAMPLE, "--encoder", "BAAI/bge-small-zh-v1.5", **where)
+    message = refused_process("eval", SAMPLE, "--encoder", "BAAI/bge-small-zh-v1.5", **where)
     assert "http://127.0.0.1:9 can't be reached" in message
 
 

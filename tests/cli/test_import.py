@@ -9,48 +9,30 @@ from pathlib import Path
 
 import pytest
 from tests.data.converters.layouts import LAYOUTS
-from typer.testing import CliRunner
 
 from embedtune.data.converters import CONVERTERS
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.writers import WRITERS
 
 
-class InProcess:
-    """Runs the real command line in this process, which is faster than starting another."""
-
-    def __call__(self, *words):
-        from embedtune.cli.main import app
-
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return InProcess()
-
-
-def test_writes_the_dataset_and_says_its_size(run, tmp_path):
+def test_writes_the_dataset_and_says_its_size(embedtune, tmp_path):
     source, _ = LAYOUTS["airbench"](tmp_path)
-    done = run("import", "airbench", source, "--out", "d.json")
-    assert done.exit_code == 0, done.stderr
+    done = embedtune("import", "airbench", source, "--out", "d.json")
+    assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "corpus 5, train 0, val 4, test 0" in done.stderr
     assert RetrievalDataset.read(tmp_path / "d.json").queries_split["train"] == []
-    again = run("import", "airbench", source, "--out", "d.json")
-    assert again.exit_code == 2
+    again = embedtune("import", "airbench", source, "--out", "d.json")
+    assert again.returncode == 2
     assert "exists already" in again.stderr
-    assert run("import", "airbench", source, "--out", "d.json", "--overwrite").exit_code == 0
-    other = run("import", "embedtune", "d.json", "--out", "beir", "--to", "beir")
-    assert other.exit_code == 0, other.stderr
+    assert embedtune("import", "airbench", source, "--out", "d.json", "--overwrite").returncode == 0
+    other = embedtune("import", "embedtune", "d.json", "--out", "beir", "--to", "beir")
+    assert other.returncode == 0, other.stderr
     assert "not in this layout: 1 negatives" in other.stderr
     assert (tmp_path / "beir" / "qrels" / "dev.tsv").is_file()
 
 
-def test_mistakes_are_told_without_a_traceback_and_leave_nothing(run, tmp_path):
+def test_mistakes_are_told_without_a_traceback_and_leave_nothing(embedtune, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"query": "q", "document": "d"}\n{"query": "q"')
     for words, expected in (
         (("import", "pears", "bad.jsonl", "--out", "d.json"), "did you mean 'pairs'"),
@@ -58,8 +40,8 @@ def test_mistakes_are_told_without_a_traceback_and_leave_nothing(run, tmp_path):
         (("import", "pairs", "bad.jsonl", "--out", "folder"), "bad.jsonl:2"),
         (("import", "pairs", "bad.jsonl", "--out", "d", "--to", "bier"), "did you mean 'beir'"),
     ):
-        done = run(*words)
-        assert done.exit_code == 2
+        done = embedtune(*words)
+        assert done.returncode == 2
         assert expected in done.stderr
         assert "Traceback" not in done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
@@ -74,10 +56,10 @@ def test_a_mistake_in_a_process_of_its_own(embedtune, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
 
 
-def test_help_names_every_converter_and_its_flags(run):
-    listed = run("import", "--help").stdout
+def test_help_names_every_converter_and_its_flags(embedtune):
+    listed = embedtune("import", "--help").stdout
     assert all(f"  {name} " in listed for name in LAYOUTS)
-    assert "--val-fraction" in run("import", "infgrad", "--help").stdout
+    assert "--val-fraction" in embedtune("import", "infgrad", "--help").stdout
 
 
 @pytest.mark.parametrize("program", ["import embedtune.cli.main", "import embedtune.cli.import_"])

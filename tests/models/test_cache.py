@@ -143,7 +143,7 @@ class TestDamage:
     def test_a_flipped_byte_anywhere_is_noticed(self, tiny_encoder):
         size = self.segment.stat().st_size
         intact = self.segment.read_bytes()
-        for offset in [*range(0, 400, 7), *range(400, size, size // 60)]:
+        for offset in [*range(0, 400, 13), *range(400, size, size // 25)]:
             self.flip(offset)
             encoded_again(self.folder, tiny_encoder, self.texts)
             for segment in segments(self.folder):
@@ -166,7 +166,7 @@ class TestDamage:
 
 
 def test_a_kill_in_the_middle_loses_only_what_was_in_flight(tmp_path, tiny_model, tiny_encoder):
-    command = [sys.executable, "-c", WRITER, str(tiny_model), str(tmp_path), "0", "20000"]
+    command = [sys.executable, "-c", WRITER, str(tiny_model), str(tmp_path), "0", "6000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -177,15 +177,15 @@ def test_a_kill_in_the_middle_loses_only_what_was_in_flight(tmp_path, tiny_model
     process.wait()
     process.stdout.close()
     kept = len(segments(tmp_path)) * 128
-    texts = [f"text number {i}" for i in range(20000)]
+    texts = [f"text number {i}" for i in range(6000)]
     cache = EmbeddingCache(tmp_path)
     vectors = cache.encode(tiny_encoder, texts, "document")
-    assert cache.encoded == 20000 - kept
+    assert cache.encoded == 6000 - kept
     np.testing.assert_allclose(vectors[::97], tiny_encoder.encode(texts[::97], "document"), atol=2e-6)
 
 
 def test_two_processes_share_a_cache(tmp_path, tiny_model, tiny_encoder):
-    ranges = [("0", "1500"), ("500", "2000")]
+    ranges = [("0", "600"), ("300", "900")]
     running = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tiny_model), str(tmp_path), *ends], stdout=subprocess.PIPE, text=True
@@ -195,7 +195,7 @@ def test_two_processes_share_a_cache(tmp_path, tiny_model, tiny_encoder):
     for process in running:
         process.communicate()
         assert process.returncode == 0
-    assert encoded_again(tmp_path, tiny_encoder, [f"text number {i}" for i in range(2000)]) == 0
+    assert encoded_again(tmp_path, tiny_encoder, [f"text number {i}" for i in range(900)]) == 0
 
 
 def test_interrupted_work_is_kept(tmp_path, tiny_encoder, monkeypatch):
