@@ -9,7 +9,7 @@ from embedtune.data.chunking import chunk_documents
 from embedtune.data.parsers.md import parse
 from embedtune.data.source_document import Heading, SourceDocument
 from embedtune.data.token_counter import encoder_counter
-from embedtune.errors import OptionsError
+from embedtune.errors import DataError, OptionsError
 
 
 def characters(texts):
@@ -129,3 +129,11 @@ def test_a_document_prompt_takes_its_share_of_the_limit(tiny_model, tmp_path):
     content = json.loads(settings.read_text())
     settings.write_text(json.dumps(content | {"prompts": {"query": "abcdefgh", "document": "水水水"}}))
     assert encoder_counter(str(tmp_path / "model")).max_tokens == 123
+
+
+def test_the_packaged_encoder_is_known_by_its_short_name():
+    counter = encoder_counter("minilm")
+    assert counter.max_tokens == 254
+    assert counter.count_tokens(["hello world", ""]) == [2, 0]
+    with pytest.raises(DataError, match=r"no tokenizer\.json"):
+        encoder_counter(".")

@@ -15,7 +15,6 @@ from embedtune.data.converters import CONVERTERS
 from embedtune.data.writers import WRITERS, refuse_place, write_dataset
 from embedtune.data.writing import WriterOptions
 from embedtune.errors import describe_unknown
-from embedtune.models.packaged import MINILM, minilm_folder
 from embedtune.options import Options
 
 __all__ = ["import_app"]
@@ -73,7 +72,7 @@ def _import_command(name: str) -> Callable[..., None]:
     ) -> None:
         writer_options = WriterOptions(overwrite=overwrite)
         refuse_place(out, to, writer_options)
-        dataset = converter.convert(source, _with_packaged_encoder(options))
+        dataset = converter.convert(source, options)
         for loss in write_dataset(dataset, out, to, writer_options):
             progress.say(f"not in this layout: {loss}")
         sizes = {split: len(dataset.queries_split.get(split, ())) for split in (*_SPLITS, *dataset.queries_split)}
@@ -82,10 +81,3 @@ def _import_command(name: str) -> Callable[..., None]:
 
     import_command.__annotations__["options"] = converter.OPTIONS
     return command(import_command)
-
-
-def _with_packaged_encoder(options: Options) -> Options:
-    """Returns the options with the folder of the packaged encoder in place of its short name."""
-    if getattr(options, "encoder", None) != MINILM:
-        return options
-    return options.model_copy(update={"encoder": str(minilm_folder())})

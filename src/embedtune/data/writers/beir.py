@@ -37,7 +37,8 @@ def _query_ids_of_files(dataset: RetrievalDataset, judged: set[str]) -> dict[str
         return {"test": list(dataset.queries)}
     files = {_file_name(split): list(query_ids) for split, query_ids in dataset.queries_split.items()}
     divided = {query_id for query_ids in files.values() for query_id in query_ids}
-    rest = [query_id for query_id in dataset.queries if query_id in judged - divided]
+    undivided = judged - divided
+    rest = [query_id for query_id in dataset.queries if query_id in undivided]
     return files | ({UNSPLIT: rest} if rest else {})
 
 
