@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from embedtune.data.splits import split_queries as split_queries
     from embedtune.data.training_set import TrainingSet as TrainingSet
     from embedtune.errors import EmbedtuneError as EmbedtuneError
+    from embedtune.evaluate.comparison import CompareOptions as CompareOptions
     from embedtune.evaluate.comparison import compare as compare
     from embedtune.evaluate.evaluation import evaluate as evaluate
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
+    from embedtune.mine import MineOptions as MineOptions
     from embedtune.mine import mine_negatives as mine_negatives
     from embedtune.models.cache import EmbeddingCache as EmbeddingCache
     from embedtune.models.encoder import Encoder as Encoder
@@ -34,9 +36,13 @@ if TYPE_CHECKING:
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
     from embedtune.search.vector_index import VectorIndex as VectorIndex
+    from embedtune.train.training import TrainOptions as TrainOptions
     from embedtune.train.training import train as train
 
 _HOME_OF = {
+    "TrainOptions": "train.training",
+    "MineOptions": "mine",
+    "CompareOptions": "evaluate.comparison",
     "BM25Retriever": "search.bm25",
     "DenseRetriever": "search.dense",
     "EmbeddingCache": "models.cache",
