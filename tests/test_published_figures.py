@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def all_cores(monkeypatch):
+    """The other tests keep to one thread each."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(os.cpu_count()))
 
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
