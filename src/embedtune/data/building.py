@@ -10,13 +10,12 @@ from pydantic import Field
 
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.faults import list_faults
 from embedtune.data.json_format import dataset_from_fields
 from embedtune.errors import DataError
 from embedtune.options import Options
 
 __all__ = ["ConverterOptions", "DatasetBuilder"]
-
-_SHOWN_FAULTS = 20
 
 
 class ConverterOptions(Options):
@@ -126,12 +125,8 @@ class DatasetBuilder:
     def _raise_faults(self) -> None:
         if not self._faults:
             return
-        count = "1 fault" if len(self._faults) == 1 else f"{len(self._faults)} faults"
-        lines = [f"the source has {count}:", *(f"  - {fault}" for fault in self._faults[:_SHOWN_FAULTS])]
-        if len(self._faults) > _SHOWN_FAULTS:
-            lines.append(f"  … and {len(self._faults) - _SHOWN_FAULTS} more")
         remedy = "mend these entries; --skip-faulty leaves out those without text"
-        raise DataError("\n".join(lines), where=self.source, remedy=remedy)
+        raise DataError(list_faults("source", self._faults), where=self.source, remedy=remedy)
 
     def _drop_dangling(self) -> None:
         for name in ("grades", "negatives"):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from embedtune.errors import DataError
 
-__all__ = ["OPTIONAL_FIELDS", "REQUIRED_FIELDS", "Fault", "find_faults", "judgement_faults", "kind_of", "raise_if_any"]
+__all__ = [
+    "OPTIONAL_FIELDS",
+    "REQUIRED_FIELDS",
+    "Fault",
+    "find_faults",
+    "judgement_faults",
+    "kind_of",
+    "list_faults",
+    "raise_if_any",
+]
 
 REQUIRED_FIELDS = ("queries", "corpus", "relevant_docs")
 OPTIONAL_FIELDS = ("negative_docs", "reference_answers", "queries_split")
@@ -139,12 +148,17 @@ def raise_if_any(faults: list[Fault], where: str) -> None:
     """Raises DataError with the faults, the first of them in full."""
     if not faults:
         return
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    lines = [f"the dataset has {count}:", *(f"  - {fault.message}" for fault in faults[:_SHOWN_FAULTS])]
-    if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"  … and {len(faults) - _SHOWN_FAULTS} more")
     remedy = "mend or remove these entries (embedtune check --fix writes a copy without them); nothing was changed"
-    raise DataError("\n".join(lines), where=where, remedy=remedy)
+    raise DataError(list_faults("dataset", [fault.message for fault in faults]), where=where, remedy=remedy)
+
+
+def list_faults(subject: str, messages: Sequence[str]) -> str:
+    """Returns "the dataset has 3 faults:" and a line for each of the first twenty."""
+    count = "1 fault" if len(messages) == 1 else f"{len(messages)} faults"
+    lines = [f"the {subject} has {count}:", *(f"  - {message}" for message in messages[:_SHOWN_FAULTS])]
+    if len(messages) > _SHOWN_FAULTS:
+        lines.append(f"  … and {len(messages) - _SHOWN_FAULTS} more")
+    return "\n".join(lines)
 
 
 def kind_of(value: Any) -> str:

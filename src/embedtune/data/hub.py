@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from embedtune import progress
 from embedtune.errors import DataError
 
-__all__ = ["HubFolder", "hub_dataset", "hub_model", "hub_reachable"]
+__all__ = ["HubFolder", "hub_dataset", "hub_model", "hub_reachable", "why_unreachable"]
 
 _HUB_TIMEOUT_S = 4.0
 _MEGABYTE = 1_000_000
@@ -115,6 +114,13 @@ def hub_reachable() -> bool:
     return True
 
 
+def why_unreachable() -> str:
+    """Returns in words why hub_reachable said no."""
+    from huggingface_hub import constants
+
+    return "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} can't be reached"
+
+
 def _unknown(kind: str, name: str, reason: str, remedy: str) -> DataError:
     from huggingface_hub import constants
 
@@ -132,6 +138,6 @@ def _cannot_fetch(kind: str, name: str, online: bool, error: Exception) -> DataE
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__
         return DataError(f"the download of {name!r} broke off: {reason}", where=constants.ENDPOINT, remedy=ways_out)
-    switched_off = bool(os.environ.get("HF_HUB_OFFLINE")) and constants.HF_HUB_OFFLINE
-    reason = "HF_HUB_OFFLINE is set" if switched_off else f"{constants.ENDPOINT} can't be reached"
-    return DataError(f"the {kind} {name!r} isn't wholly in the local Hub cache and {reason}", remedy=ways_out)
+    return DataError(
+        f"the {kind} {name!r} isn't wholly in the local Hub cache and {why_unreachable()}", remedy=ways_out
+    )

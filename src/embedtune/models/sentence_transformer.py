@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from embedtune import progress
-from embedtune.data.hub import hub_reachable
+from embedtune.data.hub import hub_reachable, why_unreachable
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
 from embedtune.models.fingerprint import model_fingerprint
@@ -233,9 +232,8 @@ def _locate(name: str) -> tuple[str, bool]:
 
 def _cannot_load(name: str, place: str, offline: bool, error: Exception) -> EncoderError:
     if place == name and offline and not Path(name).is_dir():
-        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} can't be reached"
         return EncoderError(
-            f"the model {name!r} isn't in the local Hub cache and {reason}",
+            f"the model {name!r} isn't in the local Hub cache and {why_unreachable()}",
             remedy="either connect (HF_ENDPOINT names a mirror) and try again, "
             f"or copy the model's folder here and give its path; {MINILM!r} needs no Hub at all",
         )
