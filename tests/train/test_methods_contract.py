@@ -36,15 +36,15 @@ ONLY_HURTS = {
     "lora": LEARNS["lora"].model_copy(update={"learning_rate": 1.0, "epochs": 2}),
 }
 TEXTS = ["水壶里有水垢怎么办", "green tea"]
-READER = """
+READER = f"""
 import sys
 import numpy as np
 from sentence_transformers import SentenceTransformer
 for folder in sys.argv[1:]:
     model = SentenceTransformer(folder, device="cpu")
     assert not any(name.startswith("embedtune") for name in sys.modules)
-    np.savez(folder + ".npz", query=model.encode_query(%r), document=model.encode_document(%r))
-""" % (TEXTS, TEXTS)
+    np.savez(folder + ".npz", query=model.encode_query({TEXTS!r}), document=model.encode_document({TEXTS!r}))
+"""
 every_method = pytest.mark.parametrize("method", METHODS.names())
 
 
