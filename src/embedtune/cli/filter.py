@@ -12,7 +12,7 @@ from pydantic import create_model
 from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.errors import OptionsError, StorageError
+from embedtune.errors import StorageError
 from embedtune.language.options import LanguageOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
@@ -50,7 +50,9 @@ def filter_command(
     replies_dir: Annotated[
         Path | None, typer.Option(help="Folder of a language model's replies; default: beside the cached vectors.")
     ] = None,
-    restore: Annotated[bool, typer.Option(help="Put back everything that filters took out of D2 or relabelled.")] = False,
+    restore: Annotated[
+        bool, typer.Option(help="Put back everything that filters took out of D2 or relabelled.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print every dropped query as JSON.")] = False,
 ) -> None:

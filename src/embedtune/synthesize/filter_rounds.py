@@ -29,7 +29,9 @@ def dropped_queries(dataset: RetrievalDataset) -> dict[str, dict[str, Any]]:
     return {query_id: entry for done in _rounds(dataset) for query_id, entry in done["dropped"].items()}
 
 
-def with_round(dataset: RetrievalDataset, filters: Mapping[str, Any], dropped: Round, relabelled: Round) -> RetrievalDataset:
+def with_round(
+    dataset: RetrievalDataset, filters: Mapping[str, Any], dropped: Round, relabelled: Round
+) -> RetrievalDataset:
     """Returns the dataset without the dropped queries and with the new labels, and with what it was before.
 
     `dropped` maps a query id to what is said of it; `relabelled` also has each query's new `labels`.

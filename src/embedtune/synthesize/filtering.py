@@ -109,7 +109,8 @@ class FilterReport:
                         q: {"query": self.texts[q]} | drop._asdict() for q, drop in step.judgement.dropped.items()
                     },
                     "relabelled": {
-                        q: {"query": self.texts[q]} | change._asdict() for q, change in step.judgement.relabelled.items()
+                        q: {"query": self.texts[q]} | change._asdict()
+                        for q, change in step.judgement.relabelled.items()
                     },
                 }
                 for step in self.steps

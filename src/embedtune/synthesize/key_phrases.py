@@ -23,6 +23,7 @@ __all__ = ["KeyPhrases"]
 _LONGEST_PHRASE = 2
 _MOST_ALIKE = 0.7
 
+
 class KeyPhrases:
     """Finds the key phrases of any of the documents given."""
 

@@ -18,7 +18,8 @@ _HAN_OF_A_MIXED_QUERY = 2
 _PART = 60
 _TEXT = "text|passage|document|article|paragraph|excerpt|abstract|section|snippet|context"
 _POINTING = re.compile(
-    rf"\b(?:(?:in|from|of|to|by|does|did|is|was|what) (?:this|the|that)(?: given| above| following| provided)? (?:{_TEXT})\b"
+    r"\b(?:(?:in|from|of|to|by|does|did|is|was|what) (?:this|the|that)(?: given| above| following| provided)? "
+    rf"(?:{_TEXT})\b"
     rf"(?! (?:of|for|in|on|about|called|titled|editor|message|file|box|field|\d|[ivx]+\b))"
     rf"|(?:this|the (?:given|above|following|provided|preceding)) (?:{_TEXT})\b"
     rf"|(?:the )?(?:{_TEXT}) (?:above|below|mentions?|describes?|states?|says?|discusse[sd]|provided)\b"

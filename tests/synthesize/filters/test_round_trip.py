@@ -24,7 +24,9 @@ class Placed:
     """An encoder whose vectors are given: each text's angle."""
 
     dim = 2
-    cache_key: dict[str, str] = {}
+
+    def __init__(self):
+        self.cache_key = {}
 
     def prompt(self, kind):
         return ""

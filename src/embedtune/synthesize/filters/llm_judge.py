@@ -18,8 +18,7 @@ class LlmJudgeOptions(Options):
         default=2,
         ge=1,
         le=3,
-        description="Lowest grade: 3 answers the query whole, 2 in part, 1 is about the same topic, 0 has nothing to do "
-        "with it.",
+        description="Lowest grade to keep: 3 answers the query whole, 2 in part, 1 is about the same topic, 0 isn't.",
     )
 
 

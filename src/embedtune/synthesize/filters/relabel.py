@@ -84,7 +84,9 @@ def _relabelled(
     material: Material, query_id: str, better: list[str], scores: dict[_Pair, float | None], own: float, how: str
 ) -> Relabel:
     chosen = better if how == "add" else better[:1]
-    reason = f"{'also' if how == 'add' else 'now'} {chosen[0]!r}: {scores[_Pair(query_id, chosen[0])]:.2f} against {own:.2f}"
+    reason = (
+        f"{'also' if how == 'add' else 'now'} {chosen[0]!r}: {scores[_Pair(query_id, chosen[0])]:.2f} against {own:.2f}"
+    )
     judged = material.relevant_docs[query_id]
     if isinstance(judged, list):
         labels: RelevantDocs = [*judged, *chosen] if how == "add" else chosen
