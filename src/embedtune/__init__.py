@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from embedtune.search.bm25 import BM25Retriever as BM25Retriever
     from embedtune.search.dense import DenseRetriever as DenseRetriever
     from embedtune.search.fusion import fuse as fuse
+    from embedtune.search.reranking import Reranker as Reranker
+    from embedtune.search.reranking import RerankerOptions as RerankerOptions
+    from embedtune.search.reranking import load_reranker as load_reranker
+    from embedtune.search.reranking import rerank as rerank
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
     from embedtune.search.vector_index import VectorIndex as VectorIndex
@@ -61,6 +65,8 @@ _HOME_OF = {
     "LanguageModel": "language.model",
     "LanguageOptions": "language.options",
     "Measure": "evaluate.measures",
+    "Reranker": "search.reranking",
+    "RerankerOptions": "search.reranking",
     "RetrievalDataset": "data.dataset",
     "Run": "search.run",
     "Scores": "evaluate.scores",
@@ -75,8 +81,10 @@ _HOME_OF = {
     "fuse": "search.fusion",
     "generate_queries": "synthesize.generation",
     "load_encoder": "models.encoder",
+    "load_reranker": "search.reranking",
     "make_retriever": "search.retrievers",
     "mine_negatives": "mine",
+    "rerank": "search.reranking",
     "split_queries": "data.splits",
     "train": "train.training",
 }
