@@ -136,9 +136,9 @@ def test_retry_after_is_honoured_by_every_request(ask):
         replies, _ = ask(server, "a", "b", concurrency=1)
         assert [reply.state for reply in replies] == ["valid", "valid"]
         assert server.times[1] - server.times[0] >= 0.59
-    with ChatServer(lambda _, __: refusal(429, "slow down", Retry_After="5000")) as server:
-        with pytest.raises(LanguageError, match="asks to wait 5000 s"):
-            ask(server, "c")
+    patient = ChatServer(lambda _, __: refusal(429, "slow down", Retry_After="5000"))
+    with patient as server, pytest.raises(LanguageError, match="asks to wait 5000 s"):
+        ask(server, "c")
 
 
 def test_a_server_without_schemas_is_asked_without(ask):
@@ -187,7 +187,7 @@ def test_a_wrong_key_or_model_ends_the_run_and_the_key_is_told_nobody(ask, tmp_p
         assert server.headers[0]["authorization"] == f"Bearer {SECRET}"
     with (
         ChatServer(lambda _, __: refusal(404, "no such model")) as server,
-        pytest.raises(LanguageError, match="know the address or the model: no such model"),
+        pytest.raises(LanguageError, match=r"know the address or the model: .*no such model"),
     ):
         ask(server, "a")
     echo = json.dumps({"queries": [{"query": SECRET, "answer": "y"}]})
@@ -201,7 +201,7 @@ def test_a_wrong_key_or_model_ends_the_run_and_the_key_is_told_nobody(ask, tmp_p
 
 def test_many_failures_in_a_row_end_the_run(ask):
     with ChatServer(lambda _, __: refusal(500, "down")) as server:
-        with pytest.raises(LanguageError, match="10 requests in a row failed.*down"):
+        with pytest.raises(LanguageError, match=r"10 requests in a row failed.*down"):
             ask(server, *map(str, range(40)), retries=0, concurrency=2)
         assert server.calls <= 14
 
@@ -252,7 +252,7 @@ def test_a_damaged_file_is_asked_for_again(ask, tmp_path):
 def test_the_budget_is_never_passed_and_stored_replies_still_come(ask):
     prices = {"input_price": 1000.0, "output_price": 1000.0, "max_tokens": 100}
     with ChatServer(lambda _, __: Answer(GOOD), lambda text: max(1, len(text) // 2)) as server:
-        (one,), model = ask(server, "9", **prices)
+        _, model = ask(server, "9", **prices)
         each = model.spending().cost
         budget = 6 * each
         replies, model = ask(server, *map(str, range(10)), **prices, budget=budget, concurrency=4)
