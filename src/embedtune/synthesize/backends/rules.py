@@ -1,7 +1,7 @@
 """Makes queries out of a document's own words: headings, first sentences, key phrases, cropped sentences.
 
 No model and no network. Weaker than queries that somebody would ask: every word of such a query is the
-document's own, so it teaches which words matter and little of how people ask (docs/synthesis.md has what that
+document's own, so it teaches which words matter and little of how people ask (docs/filters.md has what that
 gave). Cropping is the inverse cloze task (Lee et al., https://arxiv.org/abs/1906.00300), where the sentence
 is taken out of its document; here documents stay as they are, and a query that would be a copy of a part is
 reworded instead.
