@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -136,15 +136,7 @@ def filter_queries(
     chosen = _with_options(dict.fromkeys(choice.filters) if filters is None else filters, models)
     query_ids = _judged_queries(dataset, choice)
     material = Material(dataset, query_ids, models)
-    steps = [FilterStep("labels", Options(), len(query_ids), _without_document(material))]
-    material.apply(steps[0].judgement)
-    for name, options in chosen.items():
-        progress.say(f"filter {name}: {len(material.queries):,} queries")
-        judgement: Judgement = FILTERS.load(name).judge(material, options)
-        steps.append(FilterStep(name, options, len(material.queries), judgement))
-        material.apply(judgement)
-    if not steps[0].judgement.dropped:
-        steps.pop(0)
+    steps = tuple(_run(material, chosen))
     dropped = {q: {"filter": s.name} | drop._asdict() for s in steps for q, drop in s.judgement.dropped.items()}
     relabelled = {
         q: {"filter": s.name, "reason": change.reason, "labels": change.relevant_docs}
@@ -152,9 +144,23 @@ def filter_queries(
         for q, change in s.judgement.relabelled.items()
     }
     record = {step.name: step.options.model_dump() for step in steps}
-    texts = {query_id: dataset.queries[query_id] for query_id in query_ids}
     filtered = with_round(dataset, record, dropped, relabelled)
-    return FilterReport(filtered, choice.split, len(query_ids), tuple(steps), texts)
+    split = choice.split if dataset.queries_split else ALL_QUERIES
+    return FilterReport(filtered, split, len(query_ids), steps, {q: dataset.queries[q] for q in query_ids})
+
+
+def _run(material: Material, filters: Mapping[str, Options]) -> Iterator[FilterStep]:
+    """Yields what each filter did, and before them what can't be judged because nothing is relevant to it."""
+    bare = [query_id for query_id in material.queries if not material.positives(query_id)]
+    if bare:
+        judgement = Judgement({query_id: Drop("no-document", "no document is relevant to it") for query_id in bare})
+        yield FilterStep("labels", Options(), len(material.queries), judgement)
+        material.apply(judgement)
+    for name, options in filters.items():
+        progress.say(f"filter {name}: {len(material.queries):,} queries")
+        judgement = FILTERS.load(name).judge(material, options)
+        yield FilterStep(name, options, len(material.queries), judgement)
+        material.apply(judgement)
 
 
 def _judged_queries(dataset: RetrievalDataset, choice: FilterChoice) -> list[str]:
@@ -187,9 +193,3 @@ def _with_options(filters: Mapping[str, Options | None], models: FilterModels) -
         flags = ", ".join(dict.fromkeys(_MODEL_FLAGS[model] for needed in missing.values() for model in needed))
         raise OptionsError("\n".join(lines), remedy=f"name it with {flags}, or leave the filter out")
     return chosen
-
-
-def _without_document(material: Material) -> Judgement:
-    """Drops queries that no document is relevant to: there is nothing to judge."""
-    bare = [query_id for query_id in material.queries if not material.positives(query_id)]
-    return Judgement({query_id: Drop("no-document", "no document is relevant to it") for query_id in bare})

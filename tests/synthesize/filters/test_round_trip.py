@@ -9,6 +9,7 @@ import pytest
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.search.bm25 import BM25Retriever
+from embedtune.synthesize.filter_rounds import restore_queries
 from embedtune.synthesize.filtering import FilterChoice, filter_queries
 from embedtune.synthesize.filters.round_trip import RoundTripOptions
 from embedtune.synthesize.material import FilterModels
@@ -66,6 +67,16 @@ def test_one_of_several_documents_is_enough_and_the_reason_names_what_was_found(
     reasons = {query_id: drop.reason for query_id, (_, drop) in report.dropped.items()}
     assert reasons["second"] == "its document isn't first: bm25 found 'b'"
     assert reasons["none"] == "its document isn't first: bm25 found 'nothing'"
+
+
+def test_a_query_without_a_document_is_dropped_and_said():
+    dataset = RetrievalDataset(QUERIES, CORPUS, {"first": ["a"], "second": {"b": 0}})
+    report = filter_queries(dataset, {"round-trip": None})
+    assert {query_id: (name, drop.code) for query_id, (name, drop) in report.dropped.items()} == dict.fromkeys(
+        ["second", "lost", "none"], ("labels", "no-document")
+    )
+    assert "1 of 4 queries of 'all' are kept" in report.words()[0]
+    assert restore_queries(report.dataset).content_hash() == dataset.content_hash()
 
 
 def planted(dataset, split, hard, seed):
