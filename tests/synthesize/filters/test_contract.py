@@ -67,6 +67,18 @@ def test_drops_are_explained_kept_and_undone(name, sample, models):
     assert filter_queries(sample, {name: STRICT.get(name)}, models=models).to_json() == report.to_json()
 
 
+def test_each_filter_sees_what_the_one_before_left_and_other_splits_stay(sample):
+    splits = dict(sample.queries_split) | {"test": ["q01", *sample.queries_split["test"]]}
+    dataset = replace(sample, queries_split=splits)
+    report = filter_queries(dataset, {"duplicates": STRICT["duplicates"], "round-trip": None})
+    first, second = report.steps
+    assert first.queries == 11
+    assert first.judgement.dropped
+    assert second.queries == 11 - len(first.judgement.dropped)
+    assert "q01" in sample.queries_split["train"]
+    assert "q01" not in report.dropped
+
+
 @pytest.mark.parametrize("name", FILTERS.names())
 def test_what_it_needs_is_asked_for_before_any_work(name, sample):
     options = STRICT.get(name) or FILTERS.load(name).OPTIONS()

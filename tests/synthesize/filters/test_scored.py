@@ -26,7 +26,7 @@ SCORES = {
 }
 CORPUS = {"wrong": "鱼在水里。", "better": "鲸鱼用肺呼吸。", "best": "鲸鱼呼吸空气，也吃鱼。"}
 QUERIES = {"a": "鲸鱼 呼吸", "b": "鲸鱼 睡觉", "c": "鲸鱼 吃鱼"}
-LABELS = {"a": {"wrong": 2, "best": 0}, "b": ["wrong"], "c": ["wrong", "best"]}
+LABELS = {"a": {"wrong": 2, "best": 0}, "b": ["wrong"], "c": ["best", "wrong"]}
 DATASET = RetrievalDataset(QUERIES, CORPUS, LABELS)
 
 
