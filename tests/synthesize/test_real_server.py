@@ -102,7 +102,9 @@ def test_nonsense_from_a_real_server_is_rejected_and_reported(server, chat_model
     assert not (tmp_path / "made.json").exists()
     stored = [json.loads(path.read_text()) for path in (tmp_path / "c" / "replies").rglob("*.json")]
     assert len(stored) == 12, "a reply and a repair for each document"
-    assert all(reply["completion"]["output_tokens"] > 0 and reply["completion"]["input_tokens"] > 100 for reply in stored)
+    assert all(
+        reply["completion"]["output_tokens"] > 0 and reply["completion"]["input_tokens"] > 100 for reply in stored
+    )
     again = embedtune_process(*words)
     assert again.returncode == 2
     assert "(6 stored, 6 rejected" in again.stderr
