@@ -84,6 +84,12 @@ class CandidateFinder:
         return _products(self.document_vectors, places, self.document_vectors, others)
 
     @cached_property
+    def lengths(self) -> Scores:
+        """Returns the length of each document's vector; 1 where the encoder normalises."""
+        squares: Scores = np.einsum("nd,nd->n", self.document_vectors, self.document_vectors)
+        return np.sqrt(squares)
+
+    @cached_property
     def _index(self) -> VectorIndex:
         return VectorIndex(self.document_vectors, self.document_ids)
 
