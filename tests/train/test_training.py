@@ -7,7 +7,7 @@ from sentence_transformers import SentenceTransformer
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import EmbedtuneError, StorageError
 from embedtune.evaluate.evaluation import evaluate
-from embedtune.mine import mine_negatives
+from embedtune.mine.mining import mine_negatives
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.tuned import TunedModel

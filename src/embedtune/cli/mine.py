@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedtune import progress
 from embedtune.cli.flags import command
-from embedtune.data.checks.finding import printable
+from embedtune.data.checks.finding import counted, snippet
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError, StorageError
-from embedtune.evaluate.false_negatives import Diagnosis, DoctorOptions, diagnose
-from embedtune.mine import MineOptions, MiningReport, mine_negatives, with_negatives
+from embedtune.evaluate.doctor_options import DoctorOptions
+from embedtune.language.options import LanguageOptions
+from embedtune.mine.options import MineOptions
 from embedtune.models.encoder import EncoderOptions
-from embedtune.search.reranking import RerankerOptions
+from embedtune.search.reranker_options import RerankerOptions
+
+if TYPE_CHECKING:
+    from embedtune.evaluate.false_negatives import Diagnosis
+    from embedtune.mine.report import MiningReport
+    from embedtune.mine.teacher import Teacher
 
 __all__ = ["mine_command"]
 
@@ -31,16 +36,16 @@ def mine_command(
     encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
     encoder_options: EncoderOptions,
     reranker_options: RerankerOptions,
+    language_options: LanguageOptions,
     doctor_options: DoctorOptions,
     options: MineOptions,
-    out: Annotated[
-        Path | None, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")] = None,
     split: Annotated[str, typer.Option(help="Split whose queries get negatives; all for every query.")] = "train",
     rerank: Annotated[
         str | None, typer.Option(help="A cross-encoder, folder or Hub name, that drops what is as good as a positive.")
     ] = None,
-    diagnose_: Annotated[
+    judge: Annotated[bool, typer.Option(help="The same by a language model: name it with --model.")] = False,
+    diagnosed: Annotated[
         bool,
         typer.Option(
             "--diagnose", help="Look for false negatives: among those mined or, without --out, the dataset's own."
@@ -59,17 +64,16 @@ def mine_command(
     The case study's rule: embedtune mine dataset.json --encoder minilm --strategy rank-window --from 50 --to 100
     --sample 15 --seed 42 --out mined.json
     """
+    from embedtune.evaluate.false_negatives import diagnose
+    from embedtune.mine.mining import mine_negatives
+    from embedtune.mine.written import with_negatives
     from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
 
-    if out is None and not diagnose_:
-        raise OptionsError("nothing to do", remedy="give --out for the mined dataset, --diagnose, or both")
-    if out is not None and out.exists() and not overwrite:
-        raise StorageError(f"{out} exists already and stays as it is", remedy="pass --overwrite to replace it")
-    options.check()
+    _refuse_nonsense(options, out, dataset, overwrite=overwrite, diagnosed=diagnosed, teachers=bool(rerank) + judge)
     data = RetrievalDataset.read(dataset)
-    data.split_query_ids(split)
-    teacher = _teacher(rerank, reranker_options)
+    own = set(data.split_query_ids(split))
+    teacher = _teacher(rerank, judge, reranker_options, language_options)
     loaded, cache = load_encoder(encoder, encoder_options), EmbeddingCache(cache_dir or default_cache_folder())
     report = None
     if out is not None:
@@ -78,11 +82,102 @@ def mine_command(
         data.write(out)
         progress.say(f"wrote {out}; encoded {cache.encoded} texts, the rest came from {cache.folder}")
     diagnosis = None
-    if diagnose_:
-        own = set(data.split_query_ids(split))
+    if diagnosed:
         negatives = {query_id: documents for query_id, documents in data.negative_docs.items() if query_id in own}
         diagnosis = diagnose(data, negatives, loaded, cache=cache, options=doctor_options)
     if json_output:
-        typer.echo(json.dumps(_content(options, report, diagnosis), ensure_ascii=False, indent=2))
+        content = {"options": options.model_dump(by_alias=True), "teacher": teacher.name if teacher else None}
+        content |= {"mined": report.to_json() if report else None}
+        content |= {"diagnosis": diagnosis.to_json() if diagnosis else None}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
     else:
-        typer.echo("\n".join([*_report_lines(report), *_diagnosis_lines(diagnose_, diagnosis)]))
+        lines = [] if report is None else _report_lines(report)
+        typer.echo("\n".join(lines + (_diagnosis_lines(diagnosis) if diagnosed else [])))
+
+
+def _refuse_nonsense(
+    options: MineOptions, out: Path | None, dataset: Path, *, overwrite: bool, diagnosed: bool, teachers: int
+) -> None:
+    if out is None and not diagnosed:
+        raise OptionsError("nothing to do", remedy="give --out for the mined dataset, --diagnose, or both")
+    if out is not None and out.resolve() == dataset.resolve():
+        raise StorageError(f"--out {out} is the dataset itself, which is never changed", remedy="name another path")
+    if out is not None and out.exists() and not overwrite:
+        raise StorageError(f"{out} exists already and stays as it is", remedy="pass --overwrite to replace it")
+    if teachers > 1:
+        raise OptionsError("--rerank and --judge are two teachers", remedy="choose one of them")
+    if options.relabel and not teachers:
+        raise OptionsError("--relabel needs a teacher that reads documents", remedy="add --rerank MODEL or --judge")
+    options.check()
+
+
+def _teacher(
+    rerank: str | None, judge: bool, reranker_options: RerankerOptions, language_options: LanguageOptions
+) -> Teacher | None:
+    """Returns what reads candidates together with their query, loaded; None where neither was asked for."""
+    if rerank is not None:
+        from embedtune.mine.teacher import RerankerTeacher
+        from embedtune.search.reranking import load_reranker
+
+        return RerankerTeacher(load_reranker(rerank, reranker_options), rerank)
+    if judge:
+        from embedtune.language.model import LanguageModel
+        from embedtune.mine.judge import Judge
+
+        return Judge(LanguageModel(language_options))
+    return None
+
+
+def _report_lines(report: MiningReport) -> list[str]:
+    count = sum(len(mined) for mined in report.mined.values())
+    lines = [
+        f"{counted(len(report.mined), 'query', 'queries')}, {counted(count, 'negative')}, "
+        f"{counted(report.queries_without_negatives, 'query', 'queries')} without any",
+        "dropped: " + ", ".join(f"{rule} {number:,}" for rule, number in report.dropped.items()),
+        "found: " + ", ".join(f"{source} {number:,}" for source, number in report.sources.items()),
+    ]
+    if report.teacher_scores:
+        lines.append(
+            f"the teacher read {sum(map(len, report.teacher_scores.values())):,} documents, gave no answer for "
+            f"{report.unread_by_teacher:,} and relabelled {sum(map(len, report.relabelled.values())):,} as positives"
+        )
+    if report.leaks:
+        one, other = report.leaks[0]
+        lines.append(
+            f"note: {counted(len(report.leaks), 'query', 'queries')} of the split ask what one of another split asks "
+            f"(such as {one!r} and {other!r}); what is relevant there is no negative here, which only the leak tells: see "
+            "embedtune check"
+        )
+    lines += ["", f"{'rank':>16}  negatives"]
+    lines += _bars([(ranks, (number,)) for ranks, number in report.rank_histogram()])
+    lines += ["", f"{'score':>16}  negatives, lowest-scored positives"]
+    lines += _bars([(f"{low:.3f} … {high:.3f}", tuple(numbers)) for low, high, *numbers in report.score_histogram()])
+    for sample in report.samples:
+        negative = sample.negative
+        lines += [
+            "",
+            f"{sample.query_id!r} {snippet(sample.query, _TEXT)}",
+            f"  positive {sample.positive_score:.3f} {sample.positive_id!r} {snippet(sample.positive, _TEXT)}",
+            f"  negative {negative.score:.3f} {negative.document_id!r} {snippet(sample.text, _TEXT)}",
+            f"           {negative.source}" + (f", rank {negative.rank}" if negative.rank else ""),
+        ]
+    return lines
+
+
+def _bars(rows: list[tuple[str, tuple[int, ...]]]) -> list[str]:
+    most = max((number for _, numbers in rows for number in numbers), default=1) or 1
+    return [
+        f"{label:>16}  " + "  ".join(f"{number:>7,} {'#' * round(_BAR * number / most):<{_BAR}}" for number in numbers)
+        for label, numbers in rows
+    ]
+
+
+def _diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
+    if diagnosis is None:
+        return ["", "diagnosis: no query has both a relevant document and a negative"]
+    lines = [
+        "",
+        f"diagnosis of {counted(diagnosis.queries, 'query', 'queries')}: loss {diagnosis.loss:.3f} (guessing "
+        f"{diagnosis.chance:.3f}), {diagnosis.under:.1%} of the positives score under a negative",
+    ]
+    return lines + ([f"warning: {warning}" for warning in diagnosis.warnings] or ["nothing looks wrong"])

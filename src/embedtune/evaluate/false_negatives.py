@@ -15,32 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
+from embedtune.data.checks.finding import snippet
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
-from embedtune.options import Options
 
-__all__ = ["Diagnosis", "DoctorOptions", "Doubt", "diagnose"]
+__all__ = ["Diagnosis", "Doubt", "diagnose"]
 
 _EXAMPLES = 5
 _RANDOM_DOCUMENTS = 20
+_BEATEN_SHARE = 0.25
+"""Above this, random documents beat positives half as often as they would if scores meant nothing."""
 _TEXT_WIDTH = 90
-
-
-class DoctorOptions(Options):
-    """From where on the doctor warns."""
-
-    scale: float = Field(default=20.0, gt=0, description="1 / temperature of the loss that is looked at.")
-    chance_share: float = Field(
-        default=0.8, gt=0, le=1, description="Warn from this share of ln(1 + n) on, the loss of guessing among n."
-    )
-    under_share: float = Field(
-        default=0.1, ge=0, le=1, description="Warn if more than this share of positives score under a negative."
-    )
-    diagnosed_queries: int = Field(default=500, ge=1, description="Queries that are looked at, drawn by the seed.")
-    seed: int = Field(default=42, description="Seeds which queries are looked at.")
 
 
 class Doubt(NamedTuple):
@@ -58,7 +46,8 @@ class Diagnosis:
     """What was seen: means over the queries that have negatives; `chance` is the mean of ln(1 + n).
 
     `under` is the share of positives that score under one of their negatives, `beaten_by_random`
-    the share of (positive, random document) pairs in which the random document scores more.
+    the share of (positive, random document) pairs in which the random document scores more,
+    `random_loss` the loss over a positive and random documents as a share of that of guessing.
     `warnings` are whole sentences; none where nothing looks wrong.
     """
 
@@ -67,6 +56,7 @@ class Diagnosis:
     chance: float
     under: float
     beaten_by_random: float
+    random_loss: float
     doubts: Sequence[Doubt]
     warnings: Sequence[str]
 
@@ -97,6 +87,7 @@ def diagnose(
     losses: list[float] = []
     chances: list[float] = []
     beaten: list[float] = []
+    at_random: list[float] = []
     doubts: list[Doubt] = []
     for query_id in chosen:
         query = vectors.query(query_id)
@@ -105,7 +96,9 @@ def diagnose(
             score = float((vectors.documents([positive_id]) @ query)[0])
             losses.append(_loss(score, against, options.scale))
             chances.append(math.log1p(len(against)))
-            beaten.append(float((vectors.random @ query > score).mean()))
+            drawn = vectors.random @ query
+            beaten.append(float((drawn > score).mean()))
+            at_random.append(_loss(score, drawn, options.scale) / math.log1p(len(drawn)))
             worst = int(against.argmax())
             if against[worst] > score:
                 doubts.append(Doubt(query_id, positive_id, negatives[query_id][worst], score, float(against[worst])))
@@ -116,6 +109,7 @@ def diagnose(
         float(np.mean(chances)),
         len(doubts) / len(losses),
         float(np.mean(beaten)),
+        float(np.mean(at_random)),
         doubts,
         (),
     )
@@ -144,7 +138,8 @@ class _Vectors:
         self.random: Vectors = self._documents[drawn]
 
     def query(self, query_id: str) -> npt.NDArray[np.float32]:
-        return self._queries[self._query_row[query_id]]
+        vector: npt.NDArray[np.float32] = self._queries[self._query_row[query_id]]
+        return vector
 
     def documents(self, document_ids: Sequence[str]) -> Vectors:
         return self._documents[[self._document_row[document_id] for document_id in document_ids]]
@@ -153,3 +148,53 @@ class _Vectors:
 def _loss(positive: float, negatives: npt.NDArray[np.float32], scale: float) -> float:
     """Returns -log softmax at the positive, van den Oord et al. 2018 (https://arxiv.org/abs/1807.03748), equation 4."""
     return float(np.logaddexp.reduce(np.append(negatives.astype(np.float64), positive) * scale) - positive * scale)
+
+
+def _warnings(found: Diagnosis, dataset: RetrievalDataset, options: DoctorOptions) -> list[str]:
+    warnings = []
+    if found.loss >= options.chance_share * found.chance:
+        warnings.append(
+            f"the loss over a positive and its negatives is {found.loss:.2f}, near the {found.chance:.2f} of guessing "
+            f"(ln(1 + n)): {_cause(found, options)}"
+        )
+    if found.under > options.under_share:
+        warnings.append(
+            f"{found.under:.0%} of the positives score under one of their own negatives (at most "
+            f"{options.under_share:.0%} is usual): {_cause(found, options)}"
+        )
+    if warnings and found.doubts:
+        warnings[-1] += "".join(f"\n  {_words(doubt, dataset)}" for doubt in found.doubts[:_EXAMPLES])
+    return warnings
+
+
+def _cause(found: Diagnosis, options: DoctorOptions) -> str:
+    """Returns the likeliest cause, which is another one where even random documents aren't told apart."""
+    if found.beaten_by_random > _BEATEN_SHARE:
+        return (
+            f"random documents score over the positive in {found.beaten_by_random:.0%} of comparisons, so the encoder "
+            "can't read these texts yet: the wrong language, a missing prompt, or positives that aren't relevant"
+        )
+    if found.random_loss >= options.chance_share:
+        return (
+            f"so is the loss against random documents; this encoder's scores lie close together and need a larger "
+            f"scale than {options.scale:g}"
+        )
+    return (
+        "likely false negatives, documents that answer the query and aren't judged; mine again with embedtune mine, "
+        "stricter (--positive-share 0.9) or with --rerank or --judge"
+    )
+
+
+def _words(doubt: Doubt, dataset: RetrievalDataset) -> str:
+    query, positive, negative = (
+        snippet(text, _TEXT_WIDTH)
+        for text in (
+            dataset.queries[doubt.query_id],
+            dataset.corpus[doubt.positive_id],
+            dataset.corpus[doubt.negative_id],
+        )
+    )
+    return (
+        f"query {doubt.query_id!r} {query}: negative {doubt.negative_id!r} ({doubt.negative_score:.3f}) {negative}; "
+        f"positive {doubt.positive_id!r} ({doubt.positive_score:.3f}) {positive}"
+    )

@@ -27,7 +27,7 @@ Scores = npt.NDArray[np.float32]
 
 
 class Pool(NamedTuple):
-    """Candidates of some queries, best first, one row a query: places in the corpus (-1 past a list's end) and scores."""
+    """Candidates of some queries, best first, a row a query: places in the corpus, -1 past a list's end, and scores."""
 
     places: Places
     scores: Scores

@@ -57,7 +57,7 @@ class MineOptions(Options):
     )
     relabel: bool = Field(
         default=False,
-        description="With a reranker or a judge: a document found as relevant as the query's best positive becomes one.",
+        description="With a reranker or a judge: what is found as relevant as the query's best positive becomes one.",
     )
     seed: int = Field(default=42, description="Seeds what is drawn at random.")
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ class MiningReport:
         """Returns (ranks, number of negatives) for ranges of ranks; those without a rank are "random"."""
         ranks = np.array([found.rank for mined in self.mined.values() for found in mined], dtype=np.int64)
         edges = [*_RANKS, max(int(ranks.max(initial=0)), _RANKS[-1]) + 1]
-        counts = [int(((ranks >= low) & (ranks < high)).sum()) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        counts = [int(((ranks >= low) & (ranks < high)).sum()) for low, high in pairwise(edges)]
         rows = [
             (str(low) if high == low + 1 else f"{low}-{high - 1}", count)
             for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.search.reranking import Reranker
+if TYPE_CHECKING:
+    from embedtune.search.reranking import Reranker
 
 __all__ = ["RerankerTeacher", "Teacher"]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.mine import MineOptions, mine_negatives
+from embedtune.mine.mining import mine_negatives
+from embedtune.mine.options import MineOptions
 
 
 class Placed:
@@ -62,8 +63,9 @@ def test_the_share_is_of_the_lowest_scored_positive(dataset):
 
 
 def test_depth_and_number(dataset):
-    assert mine_negatives(dataset, Placed(COSINES), options=MineOptions(depth=5)).negatives["q"] == []
-    assert mine_negatives(dataset, Placed(COSINES), options=MineOptions(depth=5)).queries_without_negatives == 1
+    shallow = mine_negatives(dataset, Placed(COSINES), options=MineOptions(depth=5, fill_up=False))
+    assert shallow.negatives["q"] == []
+    assert shallow.queries_without_negatives == 1
     assert mine_negatives(dataset, Placed(COSINES), options=MineOptions(negatives=1)).negatives["q"] == ["harder"]
 
 
