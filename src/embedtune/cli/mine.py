@@ -145,8 +145,8 @@ def _report_lines(report: MiningReport) -> list[str]:
         one, other = report.leaks[0]
         lines.append(
             f"note: {counted(len(report.leaks), 'query', 'queries')} of the split ask what one of another split asks "
-            f"(such as {one!r} and {other!r}); what is relevant there is no negative here, which only the leak tells: see "
-            "embedtune check"
+            f"(such as {one!r} and {other!r}); what is relevant there is no negative here, which only the leak "
+            "tells: see embedtune check"
         )
     lines += ["", f"{'rank':>16}  negatives"]
     lines += _bars([(ranks, (number,)) for ranks, number in report.rank_histogram()])

@@ -129,13 +129,13 @@ class _Vectors:
         seed: int,
     ) -> None:
         documents = [d for query_id in query_ids for d in (*dataset.positives(query_id), *negatives[query_id])]
-        documents = list(dict.fromkeys(documents))
+        drawn = random.Random(seed).sample(list(dataset.corpus), min(_RANDOM_DOCUMENTS, len(dataset.corpus)))
+        documents = list(dict.fromkeys([*documents, *drawn]))
         self._query_row = {query_id: row for row, query_id in enumerate(query_ids)}
         self._document_row = {document_id: row for row, document_id in enumerate(documents)}
         self._queries = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")
         self._documents = cache.encode(encoder, [dataset.corpus[document_id] for document_id in documents], "document")
-        drawn = random.Random(seed).sample(range(len(documents)), min(_RANDOM_DOCUMENTS, len(documents)))
-        self.random: Vectors = self._documents[drawn]
+        self.random: Vectors = self.documents(drawn)
 
     def query(self, query_id: str) -> npt.NDArray[np.float32]:
         vector: npt.NDArray[np.float32] = self._queries[self._query_row[query_id]]

@@ -78,6 +78,7 @@ class _Mining:
         self.dropped: dict[Rule, int] = dict.fromkeys(RULES, 0)
         self.teacher_scores: dict[int, dict[int, float]] = {}
         self.relabelled: dict[int, list[int]] = {}
+        self.asked: set[int] = set()
         self.unread = 0
 
     def run(self) -> MiningReport:
@@ -190,7 +191,8 @@ class _Mining:
         """Returns which of the readable candidates the teacher finds as relevant as a positive."""
         if self.teacher is None:
             return np.zeros_like(readable)
-        new = [row for row in rows if row not in self.teacher_scores]
+        new = [row for row in rows if row not in self.asked]
+        self.asked |= set(new)
         pairs = [(row, place) for row in new for place in self.positives[row].tolist()]
         at, columns = np.nonzero(readable)
         pairs += [(rows[i], int(places[i, j])) for i, j in zip(at.tolist(), columns.tolist(), strict=True)]
