@@ -34,11 +34,11 @@ _TEXT = 100
 def mine_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
     encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
+    options: MineOptions,
     encoder_options: EncoderOptions,
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
-    options: MineOptions,
     out: Annotated[Path | None, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")] = None,
     split: Annotated[str, typer.Option(help="Split whose queries get negatives; all for every query.")] = "train",
     rerank: Annotated[

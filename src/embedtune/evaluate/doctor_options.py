@@ -20,4 +20,4 @@ class DoctorOptions(Options):
         default=0.1, ge=0, le=1, description="Warn if more than this share of positives score under a negative."
     )
     diagnosed_queries: int = Field(default=500, ge=1, description="Queries that are looked at, drawn by the seed.")
-    seed: int = Field(default=42, description="Seeds which queries are looked at.")
+    seed: int = Field(default=42, description="Seeds what is drawn at random.")
