@@ -178,6 +178,7 @@ def _diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
     lines = [
         "",
         f"diagnosis of {counted(diagnosis.queries, 'query', 'queries')}: loss {diagnosis.loss:.3f} (guessing "
-        f"{diagnosis.chance:.3f}), {diagnosis.under:.1%} of the positives score under a negative",
+        f"{diagnosis.chance:.3f}), {diagnosis.under:.1%} of the positives score under a negative, "
+        f"{diagnosis.suspect:.1%} of the negatives look like hidden positives",
     ]
     return lines + ([f"warning: {warning}" for warning in diagnosis.warnings] or ["nothing looks wrong"])

@@ -19,5 +19,8 @@ class DoctorOptions(Options):
     under_share: float = Field(
         default=0.1, ge=0, le=1, description="Warn if more than this share of positives score under a negative."
     )
+    suspect_share: float = Field(
+        default=0.15, ge=0, le=1, description="Warn if more than this share of negatives look like hidden positives."
+    )
     diagnosed_queries: int = Field(default=500, ge=1, description="Queries that are looked at, drawn by the seed.")
     seed: int = Field(default=42, description="Seeds what is drawn at random.")

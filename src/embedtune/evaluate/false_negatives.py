@@ -2,7 +2,7 @@
 
 Three signs, each over a sample of queries, by the vectors of the encoder that is to be trained:
 the contrastive loss near that of guessing, positives that score under their own negatives, and
-negatives that look like positives by several measures at once (`suspect.py`).
+negatives that are like the query and like its positives at once (suspicion.py).
 """
 
 from __future__ import annotations
@@ -19,33 +19,37 @@ import numpy.typing as npt
 from embedtune.data.checks.finding import snippet
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.doctor_options import DoctorOptions
+from embedtune.evaluate.suspicion import BACKGROUND_DOCUMENTS, suspicion
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
 
-__all__ = ["Diagnosis", "Doubt", "diagnose"]
+__all__ = ["SUSPECT", "Diagnosis", "Doubt", "diagnose"]
 
 _EXAMPLES = 5
-_RANDOM_DOCUMENTS = 20
+SUSPECT = 1.5
+"""From here on a negative is suspect; benchmarks/false_negatives.py has what that catches and loses."""
 _BEATEN_SHARE = 0.25
 """Above this, random documents beat positives half as often as they would if scores meant nothing."""
 _TEXT_WIDTH = 90
 
 
 class Doubt(NamedTuple):
-    """A negative that scores over a positive of its query, with both scores."""
+    """A negative that may be relevant, its score and that of its query's lowest-scored positive, and its suspicion."""
 
     query_id: str
     positive_id: str
     negative_id: str
     positive_score: float
     negative_score: float
+    suspicion: float
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What was seen: means over the queries that have negatives; `chance` is the mean of ln(1 + n).
 
-    `under` is the share of positives that score under one of their negatives, `beaten_by_random`
+    `under` is the share of positives that score under one of their negatives, `suspect` the share
+    of negatives that look like hidden positives (`doubts`, the likeliest first), `beaten_by_random`
     the share of (positive, random document) pairs in which the random document scores more,
     `random_loss` the loss over a positive and random documents as a share of that of guessing.
     `warnings` are whole sentences; none where nothing looks wrong.
@@ -55,6 +59,7 @@ class Diagnosis:
     loss: float
     chance: float
     under: float
+    suspect: float
     beaten_by_random: float
     random_loss: float
     doubts: Sequence[Doubt]
@@ -86,31 +91,42 @@ def diagnose(
     vectors = _Vectors(dataset, negatives, chosen, encoder, cache or EmbeddingCache(None), options.seed)
     losses: list[float] = []
     chances: list[float] = []
+    under: list[bool] = []
     beaten: list[float] = []
     at_random: list[float] = []
     doubts: list[Doubt] = []
     for query_id in chosen:
-        query = vectors.query(query_id)
-        against = vectors.documents(negatives[query_id]) @ query
-        for positive_id in dataset.positives(query_id):
-            score = float((vectors.documents([positive_id]) @ query)[0])
-            losses.append(_loss(score, against, options.scale))
-            chances.append(math.log1p(len(against)))
-            drawn = vectors.random @ query
+        query, against = vectors.query(query_id), vectors.documents(negatives[query_id])
+        positives = vectors.documents(dataset.positives(query_id))
+        own, others, drawn = positives @ query, against @ query, vectors.background @ query
+        for score in own.tolist():
+            losses.append(_loss(score, others, options.scale))
+            chances.append(math.log1p(len(others)))
+            under.append(bool(others.max() > score))
             beaten.append(float((drawn > score).mean()))
             at_random.append(_loss(score, drawn, options.scale) / math.log1p(len(drawn)))
-            worst = int(against.argmax())
-            if against[worst] > score:
-                doubts.append(Doubt(query_id, positive_id, negatives[query_id][worst], score, float(against[worst])))
-    doubts.sort(key=lambda doubt: doubt.positive_score - doubt.negative_score)
+        suspicions = suspicion(query, positives, against, vectors.background)
+        weakest = dataset.positives(query_id)[int(own.argmin())]
+        doubts += [
+            Doubt(query_id, weakest, negative_id, float(own.min()), score, suspected)
+            for negative_id, score, suspected in zip(
+                negatives[query_id], others.tolist(), suspicions.tolist(), strict=True
+            )
+        ]
+    doubts.sort(key=lambda doubt: -doubt.suspicion)
+    suspects = [doubt for doubt in doubts if doubt.suspicion >= SUSPECT]
     found = Diagnosis(
         len(chosen),
         float(np.mean(losses)),
         float(np.mean(chances)),
-        len(doubts) / len(losses),
+        float(np.mean(under)),
+        len(suspects) / len(doubts),
         float(np.mean(beaten)),
         float(np.mean(at_random)),
-        doubts,
+        [
+            *suspects,
+            *(doubt for doubt in doubts if doubt.suspicion < SUSPECT and doubt.negative_score > doubt.positive_score),
+        ],
         (),
     )
     return Diagnosis(**vars(found) | {"warnings": _warnings(found, dataset, options)})
@@ -129,13 +145,13 @@ class _Vectors:
         seed: int,
     ) -> None:
         documents = [d for query_id in query_ids for d in (*dataset.positives(query_id), *negatives[query_id])]
-        drawn = random.Random(seed).sample(list(dataset.corpus), min(_RANDOM_DOCUMENTS, len(dataset.corpus)))
+        drawn = random.Random(seed).sample(list(dataset.corpus), min(BACKGROUND_DOCUMENTS, len(dataset.corpus)))
         documents = list(dict.fromkeys([*documents, *drawn]))
         self._query_row = {query_id: row for row, query_id in enumerate(query_ids)}
         self._document_row = {document_id: row for row, document_id in enumerate(documents)}
         self._queries = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")
         self._documents = cache.encode(encoder, [dataset.corpus[document_id] for document_id in documents], "document")
-        self.random: Vectors = self.documents(drawn)
+        self.background: Vectors = self.documents(drawn)
 
     def query(self, query_id: str) -> npt.NDArray[np.float32]:
         vector: npt.NDArray[np.float32] = self._queries[self._query_row[query_id]]
@@ -161,6 +177,11 @@ def _warnings(found: Diagnosis, dataset: RetrievalDataset, options: DoctorOption
         warnings.append(
             f"{found.under:.0%} of the positives score under one of their own negatives (at most "
             f"{options.under_share:.0%} is usual): {_cause(found, options)}"
+        )
+    if found.suspect > options.suspect_share:
+        warnings.append(
+            f"{found.suspect:.0%} of the negatives look like hidden positives, near the query and near its known "
+            f"positives (at most {options.suspect_share:.0%} is usual): {_cause(found, options)}"
         )
     if warnings and found.doubts:
         warnings[-1] += "".join(f"\n  {_words(doubt, dataset)}" for doubt in found.doubts[:_EXAMPLES])
