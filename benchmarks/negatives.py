@@ -1,9 +1,9 @@
 """Which negatives train the better model? No negatives, and those of four rules, same budget.
 
-python benchmarks/negatives.py SCIFACT ENCODER CMRC2018 CHINESE_ENCODER [WORK]: each a dataset file and the encoder to tune on it.
-Every arm trains one epoch over the same queries in the same batches, with the same number of negatives a query; each seed changes
-the batches and what is drawn. Test `ndcg_at_10` over the whole corpus; what is done is in negatives.json beside this file and isn't
-done again. WORK holds cached vectors.
+python benchmarks/negatives.py SCIFACT ENCODER CMRC2018 CHINESE_ENCODER [CACHE]: a dataset file and the encoder to
+tune on it, twice. Every arm trains one epoch over the same queries in the same batches, with the same number of
+negatives a query; each seed changes the batches and what is drawn. Test `ndcg_at_10` over the whole corpus. What
+is done is in negatives.json beside this file and isn't done again.
 """
 
 from __future__ import annotations
