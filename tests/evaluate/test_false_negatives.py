@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from tests.mine.placed import Placed
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.evaluate.false_negatives import diagnose
+from embedtune.evaluate.suspicion import suspicion
 
 
 def dataset_of(cosines, queries=10):
@@ -81,3 +83,37 @@ def test_nothing_to_look_at():
 
 def test_a_sample_of_the_queries_is_looked_at():
     assert diagnosis(EASY, ["a"], diagnosed_queries=3).queries == 3
+
+
+def test_the_likeliest_false_negative_is_named_first():
+    rng = np.random.default_rng(0)
+    query, side = np.eye(64)[0], np.eye(64)[1]
+    documents = {"p": query + side, "twin": 0.8 * query + side, "alike": query - side, "far": -query}
+    documents |= {f"random {number}": rng.standard_normal(64) for number in range(100)}
+    unit = {name: vector / np.linalg.norm(vector) for name, vector in documents.items()}
+
+    class Given(Placed):
+        dim = 64
+
+        def encode(self, texts, kind):
+            return np.array([unit.get(text, query) for text in texts], dtype=np.float32)
+
+    dataset = RetrievalDataset(
+        queries={"q": "question"}, corpus={name: name for name in unit}, relevant_docs={"q": ["p"]}
+    )
+    found = diagnose(dataset, {"q": ["far", "alike", "twin"]}, Given({}))
+    assert found.doubts[0].negative_id == "twin"
+    assert found.suspect == pytest.approx(1 / 3)
+    by_name = dict(
+        zip(
+            ["twin", "alike", "far"],
+            suspicion(
+                query,
+                unit["p"][None],
+                np.array([unit["twin"], unit["alike"], unit["far"]]),
+                np.array([unit[f"random {number}"] for number in range(100)]),
+            ),
+            strict=True,
+        )
+    )
+    assert by_name["twin"] > by_name["alike"] > by_name["far"]

@@ -17,10 +17,7 @@ class DoctorOptions(Options):
         default=0.8, gt=0, le=1, description="Warn from this share of ln(1 + n) on, the loss of guessing among n."
     )
     under_share: float = Field(
-        default=0.1, ge=0, le=1, description="Warn if more than this share of positives score under a negative."
-    )
-    suspect_share: float = Field(
-        default=0.15, ge=0, le=1, description="Warn if more than this share of negatives look like hidden positives."
+        default=0.2, ge=0, le=1, description="Warn if more than this share of positives score under a negative."
     )
     diagnosed_queries: int = Field(default=500, ge=1, description="Queries that are looked at, drawn by the seed.")
     seed: int = Field(default=42, description="Seeds what is drawn at random.")

@@ -1,8 +1,8 @@
 """The false-negative doctor: do the negatives of a dataset look like negatives?
 
-Three signs, each over a sample of queries, by the vectors of the encoder that is to be trained:
-the contrastive loss near that of guessing, positives that score under their own negatives, and
-negatives that are like the query and like its positives at once (suspicion.py).
+Two signs, over a sample of queries and by the vectors of the encoder that is to be trained: the
+contrastive loss near that of guessing, and positives that score under their own negatives. Which
+negatives to look at first, suspicion.py says; on its own it would cry wolf.
 """
 
 from __future__ import annotations
@@ -177,11 +177,6 @@ def _warnings(found: Diagnosis, dataset: RetrievalDataset, options: DoctorOption
         warnings.append(
             f"{found.under:.0%} of the positives score under one of their own negatives (at most "
             f"{options.under_share:.0%} is usual): {_cause(found, options)}"
-        )
-    if found.suspect > options.suspect_share:
-        warnings.append(
-            f"{found.suspect:.0%} of the negatives look like hidden positives, near the query and near its known "
-            f"positives (at most {options.suspect_share:.0%} is usual): {_cause(found, options)}"
         )
     if warnings and found.doubts:
         warnings[-1] += "".join(f"\n  {_words(doubt, dataset)}" for doubt in found.doubts[:_EXAMPLES])
