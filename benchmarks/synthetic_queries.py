@@ -26,7 +26,6 @@ import numpy as np
 
 from embedtune import (
     EmbeddingCache,
-    FilterChoice,
     FilterModels,
     GenerateOptions,
     RetrievalDataset,
@@ -46,7 +45,8 @@ from embedtune.artifact import provenance, write_text_whole
 from embedtune.data.dataset import Qrels
 from embedtune.data.json_format import read_qrels
 from embedtune.evaluate.evaluation import Evaluation, read_evaluation, write_evaluation
-from embedtune.synthesize.filters.round_trip import RoundTripOptions
+from embedtune.synthesize.filters.round_trip import RoundTripOptions, judge
+from embedtune.synthesize.material import Material
 
 RESULTS = Path(__file__).with_suffix(".json")
 PLANTED = {"scifact": ("bm25", "dense"), "cmrc2018": ("bm25",)}
@@ -70,7 +70,7 @@ class Trial(NamedTuple):
 TRIALS = {
     "xquad-en": Trial("minilm", 240, 384, (1e-5, 5e-5)),
     "cmrc2018": Trial(None, 400, 768, (5e-5, 2e-4)),
-    "cranfield": Trial("minilm", 300, 384, (1e-5, 5e-5)),
+    "toyhom-med-zh": Trial(None, 400, 768, (5e-5, 2e-4)),
 }
 PEOPLE = "people"
 """The queries of train and test, all of them people's: no model is trained on them, and none chooses anything."""
@@ -94,38 +94,25 @@ def planted_pairs(
         yield kind, replace(dataset, relevant_docs=documents, queries_split={split: query_ids})
 
 
-def planted(collections: Path, name: str, cache: EmbeddingCache) -> dict[str, Any]:
-    """Returns split → who has to find a document → among how many → share dropped of each kind of pair."""
+def planted(collections: Path, name: str, split: str, cache: EmbeddingCache) -> dict[str, Any]:
+    """Returns who has to find a document → among how many → share dropped of each kind of pair."""
     systems = PLANTED[name]
     dataset = RetrievalDataset.read(collections / name / "dataset.json")
     models = FilterModels(encoder=load_encoder("minilm") if "dense" in systems else None, cache=cache)
-    rules = [*systems, "either", "both"] if len(systems) > 1 else list(systems)
+    queries = {query_id: dataset.queries[query_id] for query_id in dataset.split_query_ids(split)}
+    retrievers = [make_retriever(system, dataset.corpus, models.encoder, cache) for system in systems]
+    runs = [retriever.retrieve(queries, HARD_DEPTH) for retriever in retrievers]
+    rankings = [{query_id: run.document_ids(query_id) for query_id in queries} for run in runs]
     results: dict[str, Any] = {}
-    for split in ("train", "test"):
-        queries = {query_id: dataset.queries[query_id] for query_id in dataset.split_query_ids(split)}
-        retrievers = [make_retriever(system, dataset.corpus, models.encoder, cache) for system in systems]
-        runs = [retriever.retrieve(queries, HARD_DEPTH) for retriever in retrievers]
-        rankings = [{query_id: run.document_ids(query_id) for query_id in queries} for run in runs]
-        for kind, pairs in planted_pairs(dataset, split, rankings):
-            for rule in rules:
-                for depth in DEPTHS:
-                    place = results.setdefault(split, {}).setdefault(rule, {}).setdefault(str(depth), {})
-                    place[kind] = round(_dropped(pairs, split, rule, depth, models), 4)
-                print(
-                    name,
-                    split,
-                    kind,
-                    rule,
-                    {d: results[split][rule][d][kind] for d in results[split][rule]},
-                    flush=True,
-                )
-    return results | provenance()
-
-
-def _dropped(pairs: RetrievalDataset, split: str, rule: str, depth: int, models: FilterModels) -> float:
-    options = RoundTripOptions(found_by=rule, round_trip_top_k=depth)
-    report = filter_queries(pairs, {"round-trip": options}, choice=FilterChoice(split=split), models=models)
-    return len(report.dropped) / report.before
+    for kind, pairs in planted_pairs(dataset, split, rankings):
+        material = Material(pairs, pairs.queries_split[split], models)
+        for rule in [*systems, "either", "both"] if len(systems) > 1 else systems:
+            for depth in DEPTHS:
+                dropped = judge(material, RoundTripOptions(found_by=rule, round_trip_top_k=depth)).dropped
+                place = results.setdefault(rule, {}).setdefault(str(depth), {})
+                place[kind] = round(len(dropped) / len(material.queries), 4)
+            print(name, split, kind, rule, {d: shares[kind] for d, shares in results[rule].items()}, flush=True)
+    return results
 
 
 class Arms(NamedTuple):
@@ -270,8 +257,10 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted({*TRIALS, *PLANTED}))
     given = parser.parse_args()
     if given.experiment == "planted":
+        cache = EmbeddingCache(given.out / "vectors")
         for name in [given.only] if given.only else PLANTED:
-            save("planted", name, planted(given.collections, name, EmbeddingCache(given.out / "vectors")))
+            for split in ("test", "train"):
+                save("planted", f"{name} {split}", planted(given.collections, name, split, cache) | provenance())
     else:
         for name in [given.only] if given.only else TRIALS:
             Bench(name, given.collections, given.out, given.chinese_encoder).run()
