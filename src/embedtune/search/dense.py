@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
-from embedtune.search.run import Run
+from embedtune.search.run import RowRankings, Run
 from embedtune.search.vector_index import VectorIndex
 
 __all__ = ["DenseRetriever"]
@@ -26,4 +26,5 @@ class DenseRetriever:
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
         """Returns the `top_k` best documents of each query."""
         vectors = self.cache.encode(self.encoder, list(queries.values()), "query")
-        return Run(dict(zip(queries, self.index.search(vectors, top_k), strict=True)))
+        found = self.index.search_rows(vectors, top_k)
+        return Run(RowRankings(list(queries), self.index.document_ids, found.rows, found.scores))
