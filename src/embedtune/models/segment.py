@@ -7,11 +7,9 @@ all three: where that is right, no row has to be looked at.
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,11 @@ import numpy.typing as npt
 import xxhash
 from safetensors.numpy import save
 
+from embedtune.models.tensor_file import TensorFile, TensorFileError
+
 __all__ = ["KEY_BYTES", "Keys", "Segment", "SegmentError", "StoredVectors", "write_segment"]
 
 KEY_BYTES = 16
-_DTYPES = {"U8": np.dtype(np.uint8), "U64": np.dtype(np.uint64), "F32": np.dtype(np.float32), "F16": np.dtype("f2")}
-_LONGEST_HEADER = 1_000_000
 _DIGEST = "xxh3_128"
 _FEW = 8
 """Fewer than one row in so many is wanted: the rows are checked, not the whole file."""
@@ -52,24 +50,14 @@ class Segment:
     def open(cls, path: Path) -> Segment:
         """Returns the segment in a file; raises SegmentError where its header or size is wrong."""
         try:
-            with path.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            start = 8 + int.from_bytes(mapped[:8], "little")
-            if start > 8 + _LONGEST_HEADER:
-                raise SegmentError("its header is too long")
-            header = json.loads(mapped[8:start])
-            size = sum(prod(entry["shape"]) * _DTYPES[entry["dtype"]].itemsize for entry in _tensors(header).values())
-            if start + size != len(mapped):
-                raise SegmentError(f"it has {len(mapped)} bytes, expected {start + size}")
-            keys, vectors, checksums = (
-                _tensor(mapped, start, header[name]) for name in ("keys", "vectors", "checksums")
-            )
-            if not keys.shape == (len(vectors), KEY_BYTES) or vectors.ndim != 2 or checksums.shape != (len(keys),):
-                raise SegmentError("its tensors don't fit each other")
-            digest = header.get("__metadata__", {}).get(_DIGEST)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            file = TensorFile.open(path)
+            keys, vectors, checksums = (file.tensors[name] for name in ("keys", "vectors", "checksums"))
+        except (TensorFileError, KeyError) as error:
             raise SegmentError(str(error)) from error
-        return cls(keys, vectors, checksums, digest, mapped)
+        fits = keys.shape == (len(vectors), KEY_BYTES) and vectors.ndim == 2 and checksums.shape == (len(keys),)
+        if not fits or keys.dtype != np.uint8 or checksums.dtype != np.uint64:
+            raise SegmentError("its tensors don't fit each other")
+        return cls(keys, vectors, checksums, file.metadata.get(_DIGEST), file.mapped)
 
     def read_ahead(self) -> None:
         """Asks the system to load the file while other work goes on."""
@@ -110,16 +98,3 @@ def _digest(*tensors: npt.NDArray[Any]) -> str:
     for tensor in tensors:
         digest.update(tensor.data)
     return digest.hexdigest()
-
-
-def _tensors(header: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
-
-
-def _tensor(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> npt.NDArray[Any]:
-    """Returns the array that a header's entry describes; raises ValueError where it lies outside."""
-    dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
-    first, last = entry["data_offsets"]
-    if last - first != prod(shape) * dtype.itemsize or first < 0:
-        raise ValueError("a tensor's place and shape don't fit")
-    return np.frombuffer(mapped, dtype=dtype, count=prod(shape), offset=start + first).reshape(shape)

@@ -26,7 +26,8 @@ class RankedDocument(NamedTuple):
 class RowRankings(Mapping[str, Sequence[RankedDocument]]):
     """Ranked lists as rows of one corpus: `rows` and `scores` are (queries, found), best first.
 
-    A query's list is made when it is asked for, so a large run costs its two arrays.
+    A query's list is made when it is asked for, so a large run costs its two arrays. A row of -1
+    stands for nothing found.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class RowRankings(Mapping[str, Sequence[RankedDocument]]):
     def __getitem__(self, query_id: str) -> Sequence[RankedDocument]:
         place = self.place_of_query[query_id]
         found = zip(self.rows[place].tolist(), self.scores[place].tolist(), strict=True)
-        return [RankedDocument(self.document_ids[row], score) for row, score in found]
+        return [RankedDocument(self.document_ids[row], score) for row, score in found if row >= 0]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.place_of_query)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from embedtune import progress
-from embedtune.errors import EvaluationError
+from embedtune.errors import EvaluationError, StorageError
 from embedtune.models.encoder import Vectors
+from embedtune.models.tensor_file import TensorFile, TensorFileError, write_rows
 from embedtune.search.coarse_pass import CoarseVectors, computes_in_bfloat16
 from embedtune.search.run import RankedDocument
 from embedtune.search.shortlist import Shortlist
@@ -23,6 +25,7 @@ _DOCUMENTS_PER_TILE = 8192
 _FEW_QUERIES = 128
 """Fewer don't repay rounding the documents; they take float32 and wider tiles."""
 _LONGEST = 1e18
+_FILE = "vectors.safetensors"
 
 
 class FoundRows(NamedTuple):
@@ -45,6 +48,23 @@ class VectorIndex:
     def __init__(self, vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> None:
         self.document_ids = list(document_ids)
         self.vectors = check_vectors(vectors, self.document_ids)
+
+    @classmethod
+    def load(cls, folder: Path, document_ids: Sequence[str]) -> VectorIndex:
+        """Returns the index over the vectors in a folder, as a memory map; raises StorageError where it can't."""
+        try:
+            vectors = TensorFile.open(folder / _FILE).tensors["vectors"]
+        except (TensorFileError, KeyError) as error:
+            raise StorageError(
+                f"{_FILE} can't be read: {error}", where=str(folder), remedy="build and save the index again"
+            ) from error
+        return cls(vectors, document_ids)
+
+    def save(self, folder: Path) -> None:
+        """Writes the vectors into the folder, block by block."""
+        starts = range(0, len(self.vectors), _DOCUMENTS_PER_TILE)
+        blocks = (self.vectors[start : start + _DOCUMENTS_PER_TILE] for start in starts)
+        write_rows(folder / _FILE, "vectors", self.vectors.dtype, (len(self.vectors), self.dim), blocks)
 
     @property
     def dim(self) -> int:
