@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import SEED, interleaved, unit_vectors, write_result
 
 from embedtune.models.cache import EmbeddingCache, _keys
+from measuring import SEED, interleaved, unit_vectors, write_result
 
 TEXTS, DIM = 360_000, 512
 
@@ -88,7 +88,9 @@ def main() -> None:
                 "write_readings_s": writing,
             }
             read = {
-                "embedtune, warm": lambda f=folder, p=precision: EmbeddingCache(f, p).encode(encoder, texts, "document"),
+                "embedtune, warm": lambda f=folder, p=precision: EmbeddingCache(f, p).encode(
+                    encoder, texts, "document"
+                ),
                 "numpy, the same bytes": lambda f=folder: read_bytes(f),
             }
             content[precision]["in memory"] = interleaved(read)

@@ -24,7 +24,9 @@ SEED = 42
 ROUNDS = 5
 
 
-def interleaved(contestants: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, warm: bool = True) -> dict[str, Any]:
+def interleaved(
+    contestants: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, warm: bool = True
+) -> dict[str, Any]:
     """Returns the median seconds of each, taking turns, and all readings; with `warm` one round more goes first."""
     readings: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + warm):

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytrec_eval
-from measuring import SEED, interleaved, write_result
 
 from embedtune.evaluate.measures import DEFAULT_CUTOFFS, Measure
 from embedtune.evaluate.scores import score_run
 from embedtune.search.run import RowRankings, Run
+from measuring import SEED, interleaved, write_result
 
 QUERIES, FOUND, DOCUMENTS = 10_000, 100, 360_000
 CUTOFFS = (*DEFAULT_CUTOFFS, 100)
@@ -27,8 +27,8 @@ def judged_run(judgements: int) -> tuple[Run, dict[str, dict[str, float]]]:
     """Returns a run of rows and qrels, half of which were found."""
     generator = np.random.default_rng(SEED)
     query_ids, document_ids = [f"q{i}" for i in range(QUERIES)], [f"d{i}" for i in range(DOCUMENTS)]
-    rows = generator.integers(0, DOCUMENTS, (QUERIES, FOUND))
-    scores = -np.sort(-generator.random((QUERIES, FOUND)).astype(np.float32))
+    rows = (generator.integers(0, DOCUMENTS, (QUERIES, 1)) + 3571 * np.arange(FOUND)) % DOCUMENTS
+    scores = np.tile(np.linspace(1, 0, FOUND, dtype=np.float32), (QUERIES, 1))
     qrels = {}
     for query_id, row in zip(query_ids, rows, strict=True):
         relevant = [*generator.choice(row, -(-judgements // 2)), *generator.integers(0, DOCUMENTS, judgements // 2)]

@@ -19,11 +19,11 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-from measuring import SEED, interleaved, unit_vectors, write_result
 from sentence_transformers import util
 
 from embedtune.search.index import build_index, load_index, recall_against_exact, save_index
 from embedtune.search.vector_index import VectorIndex
+from measuring import SEED, interleaved, unit_vectors, write_result
 
 DOCUMENTS, DIM, TOP_K, BATCH = 360_000, 512, 100, 2_000
 OURS, FAISS, THEIRS = "embedtune VectorIndex", "faiss IndexFlatIP", "sentence-transformers semantic_search"
@@ -96,9 +96,7 @@ def main() -> None:
     path = Path(__file__).with_suffix(".json")
     earlier = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.exists() else {}
     measured = {name: PARTS[name](documents, queries) for name in sys.argv[1:] or PARTS}
-    write_result(
-        __file__, {"documents": DOCUMENTS, "dim": DIM, "top_k": TOP_K, "parts": earlier | measured}
-    )
+    write_result(__file__, {"documents": DOCUMENTS, "dim": DIM, "top_k": TOP_K, "parts": earlier | measured})
 
 
 if __name__ == "__main__":

@@ -93,9 +93,7 @@ class VectorIndex:
         width = _DOCUMENTS_PER_TILE * (8 if few else 1)
         coarse = prepare(queries)
         tiles = [slice(start, start + _QUERIES_PER_TILE) for start in range(0, len(queries), _QUERIES_PER_TILE)]
-        lists = [
-            Shortlist(queries[tile], coarse[tile], top_k, self._vectors_of, self.document_ids) for tile in tiles
-        ]
+        lists = [Shortlist(queries[tile], coarse[tile], top_k, self._vectors_of, self.document_ids) for tile in tiles]
         with progress.task("search documents", total=len(self.vectors)) as searching:
             for start in range(0, len(self.vectors), width):
                 block = prepare(self.vectors[start : start + width])
