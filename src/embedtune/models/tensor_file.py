@@ -15,7 +15,12 @@ import numpy.typing as npt
 
 __all__ = ["TensorFile", "TensorFileError", "write_rows"]
 
-_DTYPES = {"U8": np.dtype(np.uint8), "U64": np.dtype(np.uint64), "F32": np.dtype(np.float32), "F16": np.dtype("f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "U8": np.dtype(np.uint8),
+    "U64": np.dtype(np.uint64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype("f2"),
+}
 _LONGEST_HEADER = 1_000_000
 
 
@@ -69,4 +74,5 @@ def _tensor(mapped: mmap.mmap, start: int, entry: dict[str, Any]) -> npt.NDArray
     first, last = entry["data_offsets"]
     if last - first != prod(shape) * dtype.itemsize or first < 0:
         raise ValueError("a tensor's place and shape don't fit")
-    return np.frombuffer(mapped, dtype=dtype, count=prod(shape), offset=start + first).reshape(shape)
+    tensor: npt.NDArray[Any] = np.frombuffer(mapped, dtype=dtype, count=prod(shape), offset=start + first)
+    return tensor.reshape(shape)

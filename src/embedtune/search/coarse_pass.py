@@ -41,20 +41,18 @@ class CoarseVectors:
     moved: Vectors
 
     @classmethod
-    def rounded(cls, vectors: npt.NDArray[Any]) -> CoarseVectors:
+    def rounded(cls, vectors: npt.NDArray[Any], lengths: Vectors) -> CoarseVectors:
         """Returns the vectors in bfloat16."""
         exact = torch.from_numpy(np.array(vectors, dtype=np.float32))
         values = exact.bfloat16()
-        lengths = torch.linalg.vector_norm(exact, dim=1)
         moved = torch.linalg.vector_norm(exact.sub_(values), dim=1)
-        return cls(values, lengths.numpy() * np.float32(_MEASURED), moved.numpy() * np.float32(_MEASURED))
+        return cls(values, lengths * np.float32(_MEASURED), moved.numpy() * np.float32(_MEASURED))
 
     @classmethod
-    def unrounded(cls, vectors: npt.NDArray[Any]) -> CoarseVectors:
+    def unrounded(cls, vectors: npt.NDArray[Any], lengths: Vectors) -> CoarseVectors:
         """Returns the vectors in float32, without a copy where they are float32 already."""
         values = np.asarray(vectors, dtype=np.float32)
-        lengths = np.sqrt(np.einsum("ij,ij->i", values, values)) * np.float32(_MEASURED)
-        return cls(values, lengths, np.zeros_like(lengths))
+        return cls(values, lengths * np.float32(_MEASURED), np.zeros_like(lengths))
 
     def __getitem__(self, rows: slice) -> CoarseVectors:
         return CoarseVectors(self.values[rows], self.lengths[rows], self.moved[rows])
@@ -67,9 +65,9 @@ def products(queries: CoarseVectors, documents: CoarseVectors) -> torch.Tensor:
     """Returns (queries, documents rounded up to GROUP) products; -inf where there is no document."""
     rows, columns = len(queries), len(documents)
     width = -(-columns // GROUP) * GROUP
-    if isinstance(queries.values, torch.Tensor):
+    if isinstance(queries.values, torch.Tensor) and isinstance(documents.values, torch.Tensor):
         tile = torch.empty((rows, width), dtype=torch.bfloat16)
-        torch.mm(queries.values, documents.values.T, out=tile[:, :columns])  # type: ignore[union-attr]
+        torch.mm(queries.values, documents.values.T, out=tile[:, :columns])
     else:
         tile = torch.empty((rows, width), dtype=torch.float32)
         np.matmul(queries.values, documents.values.T, out=tile.numpy()[:, :columns])

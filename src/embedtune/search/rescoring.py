@@ -61,7 +61,7 @@ def best_first(
     for first in tied[np.flatnonzero(np.diff(tied, prepend=-2) > 1)].tolist():
         last = int(np.searchsorted(ordered, ordered[first], side="right"))
         places = order[first:last].tolist()
-        order[first:last] = sorted(places, key=lambda place: document_ids[rows[place]], reverse=True)
+        order[first:last] = sorted(places, key=lambda place: document_ids[int(rows[place])], reverse=True)
     chosen: npt.NDArray[np.int64] = order[inside]
     return chosen
 

@@ -17,7 +17,7 @@ from embedtune.search.coarse_pass import CoarseVectors, computes_in_bfloat16
 from embedtune.search.run import RankedDocument
 from embedtune.search.shortlist import Shortlist
 
-__all__ = ["FoundRows", "VectorIndex", "check_queries", "check_vectors", "ranked_documents"]
+__all__ = ["CheckedVectors", "FoundRows", "VectorIndex", "check_queries", "check_vectors", "ranked_documents"]
 
 _QUERIES_AT_ONCE = 16_384
 _QUERIES_PER_TILE = 1024
@@ -35,6 +35,13 @@ class FoundRows(NamedTuple):
     scores: Vectors
 
 
+class CheckedVectors(NamedTuple):
+    """Finite vectors, (documents, dim), and the length of each."""
+
+    vectors: npt.NDArray[Any]
+    lengths: Vectors
+
+
 class VectorIndex:
     """Finds the documents whose vectors have the largest inner product with a query's.
 
@@ -47,7 +54,7 @@ class VectorIndex:
 
     def __init__(self, vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> None:
         self.document_ids = list(document_ids)
-        self.vectors = check_vectors(vectors, self.document_ids)
+        self.vectors, self._lengths = check_vectors(vectors, self.document_ids)
 
     @classmethod
     def load(cls, folder: Path, document_ids: Sequence[str]) -> VectorIndex:
@@ -91,12 +98,12 @@ class VectorIndex:
         few = len(queries) < _FEW_QUERIES
         prepare = CoarseVectors.unrounded if few or not computes_in_bfloat16() else CoarseVectors.rounded
         width = _DOCUMENTS_PER_TILE * (8 if few else 1)
-        coarse = prepare(queries)
+        coarse = prepare(queries, _lengths(queries))
         tiles = [slice(start, start + _QUERIES_PER_TILE) for start in range(0, len(queries), _QUERIES_PER_TILE)]
         lists = [Shortlist(queries[tile], coarse[tile], top_k, self._vectors_of, self.document_ids) for tile in tiles]
         with progress.task("search documents", total=len(self.vectors)) as searching:
             for start in range(0, len(self.vectors), width):
-                block = prepare(self.vectors[start : start + width])
+                block = prepare(self.vectors[start : start + width], self._lengths[start : start + width])
                 for shortlist in lists:
                     shortlist.scan(block, start)
                 searching.advance(len(block))
@@ -107,8 +114,8 @@ class VectorIndex:
         return self.vectors[rows]
 
 
-def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> npt.NDArray[Any]:
-    """Returns the vectors as float32 or float16, uncopied where they are that.
+def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> CheckedVectors:
+    """Returns the vectors as float32 or float16, uncopied where they are that, and their lengths.
 
     Raises EvaluationError where there are none, too few or many, or some aren't finite.
     """
@@ -121,14 +128,15 @@ def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> npt
         raise EvaluationError(f"vectors have the shape {found.shape}, expected (documents, dimensions)")
     if found.dtype not in (np.float32, np.float16):
         found = found.astype(np.float32)
-    bad = _not_finite(found)
+    lengths = _lengths(found)
+    bad = _not_finite(lengths)
     if len(bad):
         names = ", ".join(document_ids[row] for row in bad[:3])
         raise EvaluationError(
             f"the vectors of {len(bad)} documents aren't finite, such as {names}",
             remedy="encode these documents again; NaN comes from damaged weights or an overflow in float16",
         )
-    return found
+    return CheckedVectors(found, lengths)
 
 
 def check_queries(query_vectors: Vectors, dim: int) -> Vectors:
@@ -139,7 +147,7 @@ def check_queries(query_vectors: Vectors, dim: int) -> Vectors:
             remedy="encode both with the same model",
         )
     queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
-    bad = _not_finite(queries)
+    bad = _not_finite(_lengths(queries))
     if len(bad):
         raise EvaluationError(f"query vectors aren't finite, the first in row {bad[0]}", remedy="encode them again")
     return queries
@@ -153,11 +161,15 @@ def ranked_documents(found: FoundRows, document_ids: Sequence[str]) -> list[list
     ]
 
 
-def _not_finite(vectors: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Returns the rows that hold NaN or infinity, or are so long that products would overflow."""
-    bad = []
+def _lengths(vectors: npt.NDArray[Any]) -> Vectors:
+    """Returns each row's length, (n,) float32, block by block."""
+    lengths = np.empty(len(vectors), dtype=np.float32)
     for start in range(0, len(vectors), _DOCUMENTS_PER_TILE):
         block = np.asarray(vectors[start : start + _DOCUMENTS_PER_TILE], dtype=np.float32)
-        squares = np.einsum("ij,ij->i", block, block)
-        bad.append(start + np.flatnonzero(~(squares <= np.float32(_LONGEST**2))))
-    return np.concatenate(bad) if bad else np.empty(0, dtype=np.int64)
+        np.sqrt(np.einsum("ij,ij->i", block, block), out=lengths[start : start + len(block)])
+    return lengths
+
+
+def _not_finite(lengths: Vectors) -> npt.NDArray[np.int64]:
+    """Returns the rows that hold NaN or infinity, or are so long that products would overflow."""
+    return np.flatnonzero(~(lengths <= np.float32(_LONGEST)))

@@ -31,20 +31,20 @@ OPTIONS = HnswOptions
 
 def build(vectors: npt.NDArray[Any], document_ids: Sequence[str], options: HnswOptions) -> FaissIndex:
     """Returns the index; it holds a copy of the vectors. With several threads two builds may differ a little."""
-    checked = check_vectors(vectors, document_ids)
+    checked = check_vectors(vectors, document_ids).vectors
     index = faiss.IndexHNSWFlat(checked.shape[1], options.links, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = options.build_width
     index.hnsw.efSearch = options.search_width
     index.add(np.ascontiguousarray(checked, dtype=np.float32))
-    return FaissIndex(index, document_ids, lambda top_k: faiss.SearchParametersHNSW(efSearch=_width(index, top_k)))
+    return FaissIndex(index, document_ids, lambda top_k: _parameters(index, top_k))
 
 
 def load(folder: Path, document_ids: Sequence[str]) -> FaissIndex:
     """Returns the index saved in a folder."""
     index = read_faiss(folder)
-    return FaissIndex(index, document_ids, lambda top_k: faiss.SearchParametersHNSW(efSearch=_width(index, top_k)))
+    return FaissIndex(index, document_ids, lambda top_k: _parameters(index, top_k))
 
 
-def _width(index: Any, top_k: int) -> int:
+def _parameters(index: Any, top_k: int) -> Any:
     """A search looks at no fewer candidates than it returns."""
-    return max(int(index.hnsw.efSearch), top_k)
+    return faiss.SearchParametersHNSW(efSearch=max(int(index.hnsw.efSearch), top_k))  # type: ignore[attr-defined]

@@ -37,7 +37,7 @@ OPTIONS = IvfOptions
 
 def build(vectors: npt.NDArray[Any], document_ids: Sequence[str], options: IvfOptions) -> FaissIndex:
     """Returns the index; it holds a copy of the vectors."""
-    checked = np.ascontiguousarray(check_vectors(vectors, document_ids), dtype=np.float32)
+    checked = np.ascontiguousarray(check_vectors(vectors, document_ids).vectors, dtype=np.float32)
     most = max(1, len(checked) // _LEAST_IN_A_CLUSTER)
     clusters = options.clusters or min(most, math.ceil(4 * math.sqrt(len(checked))))
     clusters = min(clusters, len(checked))
