@@ -104,7 +104,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "cache_speed": ("Cache", cache),
     "search_speed": ("Search", search),
     "metrics_speed": ("Metrics", metrics),
-    "dataset_scale": ("Opening a dataset", opening),
+    "dataset_opening": ("Opening a dataset", opening),
+    "dataset_scale": ("Opening a larger dataset", opening),
 }
 
 

@@ -19,6 +19,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -38,7 +39,8 @@ _FORMAT = 1
 _TEXTS_PER_STEP = 128
 _SECONDS_PER_SEGMENT = 30.0
 _BYTES_PER_SEGMENT = 64_000_000
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 256
+_COPYING_THREADS = 2
 
 Places = npt.NDArray[np.int64]
 
@@ -131,12 +133,17 @@ class _Store:
         wanted = _Wanted(keys)
         segments = sorted(self.folder.glob("*.safetensors"), reverse=True)
         opened = [(path, self._open(path)) for path in segments] if len(keys) else []
-        for number, (path, segment) in enumerate(opened):
-            for _, following in opened[number + 1 : number + 2]:
-                if following is not None:
-                    following.read_ahead()
-            if segment is not None:
-                self._take(path, segment, wanted, places, vectors)
+        with ThreadPoolExecutor(_COPYING_THREADS) as pool:
+            copies = []
+            for number, (path, segment) in enumerate(opened):
+                for _, following in opened[number + 1 : number + 2]:
+                    if following is not None:
+                        following.read_ahead()
+                if segment is not None:
+                    stored, rows = self._find(path, segment, wanted)
+                    copies.append(pool.submit(_copy, segment.vectors, stored, vectors, places[rows]))
+            for copy in copies:
+                copy.result()
         return wanted.missing()
 
     def _open(self, path: Path) -> Segment | None:
@@ -151,20 +158,16 @@ class _Store:
         return segment
 
     @staticmethod
-    def _take(path: Path, segment: Segment, wanted: _Wanted, places: Places, vectors: Vectors) -> None:
-        """Takes what is wanted from one segment and strikes it off `wanted`."""
+    def _find(path: Path, segment: Segment, wanted: _Wanted) -> tuple[Places, Places]:
+        """Returns the sound rows of a segment that are wanted and which they are; strikes them off `wanted`."""
         stored, rows = wanted.among(segment.keys)
-        if not len(stored):
-            return
         sound = segment.sound(stored)
         if not sound.all():
             bad = int((~sound).sum())
             progress.say(f"warning: {bad} vectors in the cache file {path} are damaged; encoding them again")
             stored, rows = stored[sound], rows[sound]
-        for start in range(0, len(stored), _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            vectors[places[rows[part]]] = segment.vectors[stored[part]]
         wanted.strike_off(rows)
+        return stored, rows
 
     def as_stored(self, vectors: Vectors) -> Vectors:
         """Returns the vectors as they will be read back."""
@@ -207,6 +210,13 @@ class _Store:
                 temporary.rename(self.folder / f"{name}.safetensors")
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+def _copy(source: StoredVectors, stored: Places, vectors: Vectors, places: Places) -> None:
+    """Copies rows in pieces that fit a core's cache."""
+    for start in range(0, len(stored), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        vectors[places[part]] = source[stored[part]]
 
 
 class _Wanted:
