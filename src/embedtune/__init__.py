@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
     from embedtune.search.vector_index import VectorIndex as VectorIndex
+    from embedtune.synthesize.filter_rounds import restore_queries as restore_queries
+    from embedtune.synthesize.filtering import FilterChoice as FilterChoice
+    from embedtune.synthesize.filtering import filter_queries as filter_queries
     from embedtune.synthesize.generation import GenerateOptions as GenerateOptions
     from embedtune.synthesize.generation import generate_queries as generate_queries
+    from embedtune.synthesize.material import FilterModels as FilterModels
     from embedtune.train.training import TrainOptions as TrainOptions
     from embedtune.train.training import train as train
 
@@ -67,6 +71,8 @@ _HOME_OF = {
     "Measure": "evaluate.measures",
     "Reranker": "search.reranking",
     "RerankerOptions": "search.reranking",
+    "FilterChoice": "synthesize.filtering",
+    "FilterModels": "synthesize.material",
     "RetrievalDataset": "data.dataset",
     "Run": "search.run",
     "Scores": "evaluate.scores",
@@ -78,6 +84,7 @@ _HOME_OF = {
     "compare": "evaluate.comparison",
     "convert": "data.converters",
     "evaluate": "evaluate.evaluation",
+    "filter_queries": "synthesize.filtering",
     "fuse": "search.fusion",
     "generate_queries": "synthesize.generation",
     "load_encoder": "models.encoder",
@@ -85,6 +92,7 @@ _HOME_OF = {
     "make_retriever": "search.retrievers",
     "mine_negatives": "mine",
     "rerank": "search.reranking",
+    "restore_queries": "synthesize.filter_rounds",
     "split_queries": "data.splits",
     "train": "train.training",
 }
