@@ -101,7 +101,8 @@ def _models(
 
         loaded["encoder"] = load_encoder(encoder, encoder_options)
     if reranker is not None:
-        from embedtune.search.reranking import RerankerOptions, load_reranker
+        from embedtune.search.reranker_options import RerankerOptions
+        from embedtune.search.reranking import load_reranker
 
         shared = {name: getattr(encoder_options, name) for name in ("precision", "device", "tokens_per_batch")}
         loaded["reranker"] = load_reranker(reranker, RerankerOptions(**shared))

@@ -12,6 +12,7 @@ from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.import_ import import_app
+from embedtune.cli.mine import mine_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
@@ -19,7 +20,7 @@ from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "train")
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train")
 
 
 class VerbsInOrder(TyperGroup):
@@ -47,6 +48,7 @@ app.command("eval")(eval_command)
 app.command("compare")(compare_command)
 app.command("synth", cls=SynthCommand)(synth_command)
 app.command("filter")(filter_command)
+app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
 
 

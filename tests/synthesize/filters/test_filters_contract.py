@@ -11,7 +11,8 @@ from tests.language.chat_server import Answer, ChatServer
 from embedtune.errors import OptionsError
 from embedtune.language.model import LanguageModel
 from embedtune.language.options import LanguageOptions
-from embedtune.search.reranking import RerankerOptions, load_reranker
+from embedtune.search.reranker_options import RerankerOptions
+from embedtune.search.reranking import load_reranker
 from embedtune.synthesize.filter_rounds import restore_queries
 from embedtune.synthesize.filtering import FilterChoice, filter_queries
 from embedtune.synthesize.filters import FILTERS
