@@ -1,9 +1,10 @@
 """Which negatives train the better model? No negatives, and those of four rules, same budget.
 
 python benchmarks/negatives.py CACHE DATASET ENCODER [DATASET ENCODER]: datasets, each with the encoder to tune on it:
-scifact with minilm, cmrc2018 with that of benchmarks/chinese_encoder.py, which hasn't seen it. Every arm trains one epoch over the same queries in the same batches, with the same number of
-negatives a query; each seed changes the batches and what is drawn. Test `ndcg_at_10` over the whole corpus. What
-is done is in negatives.json beside this file and isn't done again.
+scifact with minilm, cmrc2018 with that of benchmarks/chinese_encoder.py, which hasn't seen it. Every arm trains one
+epoch over the same queries in the same batches, with the same number of negatives a query; each seed changes the
+batches and what is drawn. Test `ndcg_at_10` over the whole corpus. What is done is in negatives.json beside this file
+and isn't done again.
 """
 
 from __future__ import annotations
