@@ -19,7 +19,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from safetensors.numpy import save
 from embedtune import progress
 from embedtune.artifact import disk_errors, write_text_whole
 from embedtune.models.encoder import Encoder, TextKind, Vectors
+from embedtune.models.tuned_encoder import TunedEncoder, moved_documents_of
 
 __all__ = ["EmbeddingCache", "default_cache_folder"]
 
@@ -69,6 +70,8 @@ class EmbeddingCache:
         Equal texts are encoded once. What is done is on disk every half minute, and also when
         the work is interrupted. Raises StorageError where the disk is full.
         """
+        if isinstance(encoder, TunedEncoder):
+            return encoder.finish(self.encode(encoder.base, texts, kind), kind)
         positions: dict[str, list[int]] = {}
         for position, text in enumerate(texts):
             positions.setdefault(text, []).append(position)
@@ -83,6 +86,12 @@ class EmbeddingCache:
         for row, text in enumerate(unique):
             order[positions[text]] = row
         return vectors[order]
+
+    def encode_corpus(self, encoder: Encoder, corpus: Mapping[str, str]) -> Vectors:
+        """Returns the documents' vectors in the corpus's order, moved where they have moved for this encoder."""
+        vectors = self.encode(encoder, list(corpus.values()), "document")
+        moved = moved_documents_of(encoder)
+        return vectors if moved is None else moved.put_into(vectors, corpus)
 
 
 def _encode_in_steps(

@@ -20,7 +20,7 @@ class DenseRetriever:
     def __init__(self, encoder: Encoder, corpus: Mapping[str, str], cache: EmbeddingCache) -> None:
         self.encoder = encoder
         self.cache = cache
-        document_vectors = cache.encode(encoder, list(corpus.values()), "document")
+        document_vectors = cache.encode_corpus(encoder, corpus)
         self.index = VectorIndex(document_vectors, list(corpus))
 
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
