@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Router
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import Vectors
 
-__all__ = ["Folded", "VectorMap", "take_query_map"]
+__all__ = ["Folded", "VectorMap", "linear_module", "take_query_map"]
 
 _ROWS_PER_STEP = 65_536
 _QUERY, _DOCUMENT = "query", "document"
@@ -50,7 +49,7 @@ class VectorMap:
     @classmethod
     def linear(cls, update: Tensor) -> VectorMap:
         """Returns q ↦ q + update q, of unit length; `update` is (dim, dim)."""
-        return cls([_dense(update, use_residual=True)])
+        return cls([linear_module(update, use_residual=True)])
 
     @classmethod
     def hidden(cls, inner: Tensor, bias: Tensor, outer: Tensor) -> VectorMap:
@@ -61,13 +60,13 @@ class VectorMap:
         """
         dim = inner.shape[1]
         eye = torch.eye(dim)
-        first = _dense(
+        first = linear_module(
             torch.cat([inner, eye, -eye]),
             bias=torch.cat([bias, torch.zeros(2 * dim)]),
             activation=nn.ReLU(),
             output=_HIDDEN,
         )
-        return cls([first, _dense(torch.cat([outer, eye, -eye], dim=1), source=_HIDDEN)])
+        return cls([first, linear_module(torch.cat([outer, eye, -eye], dim=1), source=_HIDDEN)])
 
     @property
     def fingerprint(self) -> str:
@@ -137,7 +136,7 @@ def take_query_map(model: SentenceTransformer) -> VectorMap | None:
     return query_map
 
 
-def _dense(
+def linear_module(
     weight: Tensor,
     *,
     bias: Tensor | None = None,
@@ -146,6 +145,7 @@ def _dense(
     output: str = "sentence_embedding",
     use_residual: bool = False,
 ) -> Dense:
+    """Returns the module x ↦ activation(weight x + bias), plus x with `use_residual`."""
     return Dense(
         weight.shape[1],
         weight.shape[0],

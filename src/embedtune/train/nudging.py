@@ -8,7 +8,7 @@ authors' package nudge-ft 0.1.2 to float32 rounding; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,6 +44,12 @@ class Judged:
     vectors: Vectors
     query_rows: Rows
     document_rows: Rows
+
+    @classmethod
+    def of(cls, vectors: Vectors, pairs: Sequence[tuple[int, int]]) -> Judged:
+        """Returns the queries with their (query row, document row) pairs."""
+        rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return cls(vectors, rows[:, 0], rows[:, 1])
 
 
 class Moves(NamedTuple):
@@ -92,7 +98,7 @@ def nudge_n(
     values = [score_top(found.rows.numpy(), found.scores.numpy()) for found in top]
     chosen = int(np.argmax(values))
     stay, pull = towards[chosen]
-    vectors = sides.vectors * stay[:, None] + sides.pulls * pull[:, None] if chosen else sides.vectors
+    vectors = sides.vectors * stay[:, None] + sides.pulls * pull[:, None]
     return Moves(GAMMAS[chosen], sides.rows.numpy(), vectors.numpy())
 
 
@@ -107,7 +113,7 @@ def nudge_m(documents: Vectors, train: Judged, val: Judged) -> Moves:
     updates = normalize(-sides.pulls)
     low, high = _intervals(documents, sides, updates, val)
     gamma = _most_covered(low, high)
-    return Moves(float(gamma), sides.rows.numpy(), (sides.vectors - gamma * updates).numpy())
+    return Moves(float(gamma), sides.rows.numpy(), (sides.vectors - float(gamma) * updates).numpy())
 
 
 def _take_sides(documents: Vectors, train: Judged) -> _Sides:
@@ -156,13 +162,18 @@ def _best_still(documents: Vectors, sides: _Sides, val: Judged, top_k: int) -> _
     """Returns the best of the documents that can't move, for each val query."""
     queries = torch.from_numpy(val.vectors)
     found = _Top(torch.full((len(queries), top_k), -torch.inf), torch.full((len(queries), top_k), -1))
-    for rows in torch.split(sides.still_rows, _ROWS_PER_PRODUCT):
+    for rows in _blocks(sides.still_rows):
         vectors = normalize(torch.from_numpy(documents)[rows])
         for start in range(0, len(queries), _ROWS_PER_PRODUCT):
             here = slice(start, start + _ROWS_PER_PRODUCT)
             best = _best(queries[here] @ vectors.T, rows, top_k)
             found.scores[here], found.rows[here] = _better(_Top(found.scores[here], found.rows[here]), best)
     return found
+
+
+def _blocks(rows: Tensor) -> Sequence[Tensor]:
+    """Returns the rows in parts of a bounded size, no part of none."""
+    return torch.split(rows, _ROWS_PER_PRODUCT) if len(rows) else ()
 
 
 def _best(scores: Tensor, rows: Tensor, top_k: int) -> _Top:
@@ -236,7 +247,7 @@ def _still_scores(
     queries = torch.from_numpy(val.vectors)
     best = torch.full((len(queries),), -torch.inf)
     own = torch.full((len(document_rows),), -torch.inf)
-    for rows in torch.split(sides.still_rows, _ROWS_PER_PRODUCT):
+    for rows in _blocks(sides.still_rows):
         vectors = normalize(torch.from_numpy(documents)[rows])
         column = torch.searchsorted(rows, document_rows).clamp(max=len(rows) - 1)
         inside = rows[column] == document_rows
