@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,13 @@ def default_cache_folder() -> Path:
 class EmbeddingCache:
     """Encodes what it doesn't hold yet and remembers it; without a folder it only encodes.
 
-    `encoded` counts the texts that had to be encoded since the cache was opened.
+    `encoded` counts the texts that had to be encoded since the cache was opened, `encoded_of` by kind.
     """
 
     def __init__(self, folder: str | Path | None) -> None:
         self.folder = None if folder is None else Path(folder)
         self.encoded = 0
+        self.encoded_of: Counter[TextKind] = Counter()
 
     def encode(self, encoder: Encoder, texts: list[str], kind: TextKind) -> Vectors:
         """Returns (len(texts), dim) float32 in the order of the texts, as the encoder would.
@@ -82,6 +84,7 @@ class EmbeddingCache:
         for rows, fresh in _encode_in_steps(encoder, [unique[row] for row in missing], kind, store):
             vectors[[missing[row] for row in rows]] = fresh
         self.encoded += len(missing)
+        self.encoded_of[kind] += len(missing)
         order = np.empty(len(texts), dtype=np.int64)
         for row, text in enumerate(unique):
             order[positions[text]] = row

@@ -53,11 +53,9 @@ class JobVectors:
                 remedy="name another split with --val-split, or divide the dataset anew with embedtune split",
             )
         encoder = load_encoder(job.encoder, job.encoder_options)
-        before = job.cache.encoded
         documents = job.cache.encode_corpus(encoder, dataset.corpus)
-        documents_encoded = job.cache.encoded - before
         queries = job.cache.encode(encoder, [dataset.queries[i] for i in (*train_ids, *val_ids)], "query")
-        encoded = {"documents": documents_encoded, "queries": job.cache.encoded - before - documents_encoded}
+        encoded = {"documents": job.encoded("document"), "queries": job.encoded("query")}
         _refuse_unusable(documents, list(dataset.corpus), "document")
         _refuse_unusable(queries, [*train_ids, *val_ids], "query")
         count = len(train_ids)

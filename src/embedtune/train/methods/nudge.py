@@ -24,7 +24,7 @@ from embedtune.train.job import Checkpoint, TrainingJob
 from embedtune.train.job_vectors import JobVectors
 from embedtune.train.nudging import Judged, Rows, nudge_m, nudge_n
 
-__all__ = ["OPTIONS", "NudgeOptions", "fit"]
+__all__ = ["LEARNS_FROM_NEGATIVES", "OPTIONS", "NudgeOptions", "fit"]
 
 _FEWEST_COVERED = 0.2
 _TOP_1 = Measure("precision", 1)
@@ -55,6 +55,7 @@ class NudgeOptions(Options):
 
 
 OPTIONS = NudgeOptions
+LEARNS_FROM_NEGATIVES = False
 
 
 def fit(job: TrainingJob, options: NudgeOptions) -> TunedModel:
