@@ -44,7 +44,9 @@ def search(result: Mapping[str, Any]) -> str:
         if name in parts:
             part = parts[name]
             rows = part["median_s"]
-            text += medians(rows, next(iter(rows)), f"{part['queries']:,} queries at once")
+            text += medians(
+                rows, next(iter(rows)), "one query" if part["queries"] == 1 else f"{part['queries']:,} queries at once"
+            )
     if "approximate" in parts:
         part = parts["approximate"]
         text += f"{part['queries']:,} queries in {part['documents']:,} documents around 500 centres, "
