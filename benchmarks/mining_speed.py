@@ -178,7 +178,7 @@ def measure_memory() -> dict[str, Any]:
 
 def main() -> None:
     """Measures one of the two and keeps the other's last result."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     part = "memory" if "--large" in sys.argv else "speed"
     measured = measure_memory() if part == "memory" else measure_speed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,15 @@ from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
-from embedtune.models.encoder import EncoderOptions
+from embedtune.models.encoder import Encoder, EncoderOptions
+from embedtune.search.indexes import INDEXES
+
+if TYPE_CHECKING:
+    from embedtune.evaluate.scores import Scores
 
 __all__ = ["eval_command"]
+
+_MAIN = "ndcg_at_10"
 
 
 @command
@@ -27,6 +33,9 @@ def eval_command(
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
     retriever: Annotated[str, typer.Option(help="dense, bm25 or hybrid.")] = "dense",
+    index: Annotated[
+        str, typer.Option(help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.")
+    ] = "exact",
     split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
     top_k: Annotated[int, typer.Option(help="Documents to retrieve for a query.", min=1)] = 10,
     qrels: Annotated[
@@ -35,6 +44,9 @@ def eval_command(
     cache_dir: Annotated[
         Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
     ] = None,
+    cache_precision: Annotated[
+        str, typer.Option(help="float32, or float16 for half the disk; vectors are then rounded, the first time too.")
+    ] = "float32",
     out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
 ) -> None:
@@ -56,18 +68,20 @@ def eval_command(
     progress.say(f"{dataset}: {len(data.corpus)} documents, {query_count} queries in split {split!r}")
     loaded = None
     if needs_encoder(retriever) and encoder is not None:
-        from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
+        from embedtune.models.encoder import load_encoder
 
-        loaded = SentenceTransformerEncoder(load_model(encoder, encoder_options), encoder_options)
-        progress.say(f"{encoder}: {loaded.precision} on {loaded.device}, at most {loaded.max_length} tokens a text")
-    cache = EmbeddingCache(cache_dir or default_cache_folder())
+        loaded = load_encoder(encoder, encoder_options)
+        key = loaded.cache_key
+        progress.say(f"{encoder}: {key['precision']}, at most {key['max_length']} tokens a text")
+    cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
     evaluation = evaluate(
-        data, make_retriever(retriever, data.corpus, loaded, cache), split=split, top_k=top_k, qrels=judged
+        data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged
     )
     if evaluation.scores.left_out:
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
     if loaded is not None:
         progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+    apart = _apart(data, evaluation.scores, loaded)
     if out is not None:
         made_from = {
             "dataset": str(dataset),
@@ -76,11 +90,28 @@ def eval_command(
             "split": split,
             "top_k": top_k,
             "retriever": retriever,
+            "index": index if loaded is not None else None,
+            "cache_precision": cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,
             "prompts": None
             if loaded is None
             else {"query": loaded.prompt("query"), "document": loaded.prompt("document")},
         }
-        write_evaluation(evaluation, out, made_from, overwrite=overwrite)
+        write_evaluation(evaluation, out, made_from, overwrite=overwrite, apart=apart)
     typer.echo(json.dumps(evaluation.scores.means(), indent=2))
+
+
+def _apart(data: RetrievalDataset, scores: Scores, encoder: Encoder | None) -> dict[str, Any] | None:
+    """Says and returns the scores apart for queries whose documents moved, where any moved."""
+    from embedtune.evaluate.apart import means_apart, queries_about
+    from embedtune.models.tuned_encoder import moved_documents_of
+
+    moved = None if encoder is None else moved_documents_of(encoder)
+    if moved is None:
+        return None
+    apart = means_apart(scores, queries_about(data, scores.query_ids, moved.ids))
+    for name, group in apart.items():
+        best = f": {_MAIN} {group['means'][_MAIN]}" if _MAIN in group["means"] else ""
+        progress.say(f"{name}: {group['queries']} queries{best}")
+    return apart
