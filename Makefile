@@ -1,5 +1,6 @@
 # make quickstart   the main job, end to end
 # make test         lint, types, tests
+# make benchmarks   every speed benchmark and docs/performance.md; SHARED=FOLDER of real collections
 # Both create .venv and install what they need; nothing else has to be there than Python, pip and make.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 
-.PHONY: quickstart test test-slow lint types clean
+.PHONY: quickstart test test-slow lint types benchmarks clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/embedtune quickstart --out $(OUT)
@@ -17,6 +18,9 @@ test: lint types
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+benchmarks: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.run $(SHARED)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from embedtune.errors import EmbedtuneError as EmbedtuneError
     from embedtune.evaluate.comparison import CompareOptions as CompareOptions
     from embedtune.evaluate.comparison import compare as compare
+    from embedtune.evaluate.doctor_options import DoctorOptions as DoctorOptions
     from embedtune.evaluate.evaluation import evaluate as evaluate
+    from embedtune.evaluate.false_negatives import diagnose as diagnose
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
     from embedtune.language.chat import ChatReply as ChatReply
     from embedtune.language.chat import ChatRequest as ChatRequest
     from embedtune.language.model import LanguageModel as LanguageModel
     from embedtune.language.options import LanguageOptions as LanguageOptions
-    from embedtune.mine import MineOptions as MineOptions
-    from embedtune.mine import mine_negatives as mine_negatives
+    from embedtune.mine.mining import mine_negatives as mine_negatives
+    from embedtune.mine.options import MineOptions as MineOptions
+    from embedtune.mine.report import MiningReport as MiningReport
+    from embedtune.mine.written import with_negatives as with_negatives
     from embedtune.models.cache import EmbeddingCache as EmbeddingCache
     from embedtune.models.encoder import Encoder as Encoder
     from embedtune.models.encoder import EncoderOptions as EncoderOptions
@@ -37,21 +41,27 @@ if TYPE_CHECKING:
     from embedtune.search.bm25 import BM25Retriever as BM25Retriever
     from embedtune.search.dense import DenseRetriever as DenseRetriever
     from embedtune.search.fusion import fuse as fuse
+    from embedtune.search.reranker_options import RerankerOptions as RerankerOptions
     from embedtune.search.reranking import Reranker as Reranker
-    from embedtune.search.reranking import RerankerOptions as RerankerOptions
     from embedtune.search.reranking import load_reranker as load_reranker
     from embedtune.search.reranking import rerank as rerank
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
     from embedtune.search.vector_index import VectorIndex as VectorIndex
+    from embedtune.synthesize.filter_rounds import restore_queries as restore_queries
+    from embedtune.synthesize.filtering import FilterChoice as FilterChoice
+    from embedtune.synthesize.filtering import filter_queries as filter_queries
     from embedtune.synthesize.generation import GenerateOptions as GenerateOptions
     from embedtune.synthesize.generation import generate_queries as generate_queries
+    from embedtune.synthesize.material import FilterModels as FilterModels
     from embedtune.train.training import TrainOptions as TrainOptions
     from embedtune.train.training import train as train
 
 _HOME_OF = {
     "TrainOptions": "train.training",
-    "MineOptions": "mine",
+    "DoctorOptions": "evaluate.doctor_options",
+    "MineOptions": "mine.options",
+    "MiningReport": "mine.report",
     "CompareOptions": "evaluate.comparison",
     "BM25Retriever": "search.bm25",
     "ChatReply": "language.chat",
@@ -66,7 +76,9 @@ _HOME_OF = {
     "LanguageOptions": "language.options",
     "Measure": "evaluate.measures",
     "Reranker": "search.reranking",
-    "RerankerOptions": "search.reranking",
+    "RerankerOptions": "search.reranker_options",
+    "FilterChoice": "synthesize.filtering",
+    "FilterModels": "synthesize.material",
     "RetrievalDataset": "data.dataset",
     "Run": "search.run",
     "Scores": "evaluate.scores",
@@ -78,15 +90,19 @@ _HOME_OF = {
     "compare": "evaluate.comparison",
     "convert": "data.converters",
     "evaluate": "evaluate.evaluation",
+    "filter_queries": "synthesize.filtering",
     "fuse": "search.fusion",
     "generate_queries": "synthesize.generation",
     "load_encoder": "models.encoder",
     "load_reranker": "search.reranking",
     "make_retriever": "search.retrievers",
-    "mine_negatives": "mine",
+    "diagnose": "evaluate.false_negatives",
+    "mine_negatives": "mine.mining",
     "rerank": "search.reranking",
+    "restore_queries": "synthesize.filter_rounds",
     "split_queries": "data.splits",
     "train": "train.training",
+    "with_negatives": "mine.written",
 }
 
 __all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]

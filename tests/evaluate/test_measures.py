@@ -10,7 +10,7 @@ import pytrec_eval
 from embedtune.errors import EvaluationError, OptionsError
 from embedtune.evaluate.measures import Measure, default_measures
 from embedtune.evaluate.scores import score_run
-from embedtune.search.run import Run
+from embedtune.search.run import RowRankings, Run
 
 TREC_NAMES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P"}
 
@@ -99,3 +99,21 @@ def test_names():
 def test_means_have_five_decimals():
     run = Run.from_scores({"q": {"x": 2, "y": 1.5, "a": 1}})
     assert score_run(run, {"q": {"a": 1}}).means()["mrr_at_10"] == 0.33333
+
+
+def test_a_run_of_rows_scores_as_the_run_of_lists():
+    """Both ways to the gains agree: queries out of order, missing, with documents that the corpus lacks."""
+    generator = np.random.default_rng(0)
+    documents = [f"d{i}" for i in range(60)]
+    rows = np.stack([generator.permutation(60)[:20] for _ in range(40)])
+    scores = -np.sort(-generator.random((40, 20)).astype(np.float32))
+    run = Run(RowRankings([f"q{i}" for i in range(40)], documents, rows, scores))
+    qrels = {
+        f"q{i}": {f"d{j}": int(generator.integers(-1, 4)) for j in generator.permutation(70)[:25]} | {"d0": 1}
+        for i in generator.permutation(45)
+    }
+    measures = [*default_measures(), Measure("ndcg", 30), Measure("map", 20)]
+    ours, lists = score_run(run, qrels, measures=measures), score_run(Run(dict(run.rankings)), qrels, measures=measures)
+    assert ours.query_ids == lists.query_ids
+    assert {m: v.tolist() for m, v in ours.values.items()} == {m: v.tolist() for m, v in lists.values.items()}
+    assert 0 < ours.mean("ndcg_at_30") < 1

@@ -13,6 +13,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from embedtune.errors import EncoderError, OptionsError
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.sentence_transformer import SentenceTransformerEncoder
@@ -214,3 +215,45 @@ def test_interrupted_work_is_kept(tmp_path, tiny_encoder, monkeypatch):
         EmbeddingCache(tmp_path).encode(tiny_encoder, texts, "document")
     monkeypatch.undo()
     assert encoded_again(tmp_path, tiny_encoder, texts) == 500 - 2 * 128
+
+
+class TestFloat16:
+    def test_first_and_later_calls_are_identical_and_the_key_differs(self, tmp_path, tiny_encoder, texts):
+        EmbeddingCache(tmp_path).encode(tiny_encoder, texts, "document")
+        cache = EmbeddingCache(tmp_path, "float16")
+        first = cache.encode(tiny_encoder, texts, "document")
+        again = EmbeddingCache(tmp_path, "float16")
+        np.testing.assert_array_equal(again.encode(tiny_encoder, texts, "document"), first)
+        assert (cache.encoded, again.encoded) == (len(texts), 0)
+        np.testing.assert_allclose(first, tiny_encoder.encode(texts, "document"), atol=3e-4)
+        assert first.dtype == np.float32
+
+    def test_size_on_disk(self, tmp_path, tiny_encoder):
+        documents = [f"document number {i}" for i in range(2000)]
+        sizes = {}
+        for precision in ("float32", "float16"):
+            EmbeddingCache(tmp_path / precision, precision).encode(tiny_encoder, documents, "document")
+            sizes[precision] = sum(file.stat().st_size for file in segments(tmp_path / precision))
+        keys_and_checksums = 2000 * 24
+        assert sizes["float32"] - keys_and_checksums < 2000 * 32 * 4 + 1000
+        assert sizes["float16"] - keys_and_checksums < 2000 * 32 * 2 + 1000
+
+    def test_what_float16_cannot_hold_is_refused(self, tmp_path, tiny_encoder, monkeypatch):
+        monkeypatch.setattr(tiny_encoder, "encode", lambda texts, kind: np.full((len(texts), 32), 1e5, np.float32))
+        with pytest.raises(EncoderError, match="more than float16 can"):
+            EmbeddingCache(tmp_path, "float16").encode(tiny_encoder, ["a"], "query")
+
+    def test_unknown_precision(self):
+        with pytest.raises(OptionsError, match=r"unknown cache precision 'float61'; did you mean 'float16'\?"):
+            EmbeddingCache(None, "float61")
+
+
+def test_few_rows_of_a_large_segment_are_checked_row_by_row(tmp_path, tiny_encoder):
+    documents = [f"document number {i}" for i in range(400)]
+    EmbeddingCache(tmp_path).encode(tiny_encoder, documents, "document")
+    for segment in segments(tmp_path):
+        content = bytearray(segment.read_bytes())
+        content[-9] ^= 1
+        segment.write_bytes(content)
+    damaged = sum(encoded_again(tmp_path, tiny_encoder, [document]) for document in documents)
+    assert damaged == 1

@@ -7,7 +7,8 @@ from sentence_transformers import CrossEncoder
 from tests.conftest import build_tiny_reranker
 
 from embedtune.errors import EncoderError
-from embedtune.search.reranking import Pair, RerankerOptions, load_reranker, rerank
+from embedtune.search.reranker_options import RerankerOptions
+from embedtune.search.reranking import Pair, load_reranker, rerank
 from embedtune.search.run import Run
 
 FLOAT32 = RerankerOptions(precision="float32")

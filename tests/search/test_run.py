@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from embedtune.errors import DataError
-from embedtune.search.run import Run, rank, rank_top
+from embedtune.search.run import RankedDocument, RowRankings, Run, rank, rank_top
 
 
 def test_order_is_score_then_id_backwards():
@@ -41,3 +41,29 @@ def test_broken_line_is_named(tmp_path):
 
 def test_missing_query_has_no_documents():
     assert Run({}).document_ids("q") == []
+
+
+def rows_and_lists(documents=30, queries=12, found=7):
+    """The same run as arrays of rows and as lists."""
+    generator = np.random.default_rng(4)
+    rows = np.stack([generator.permutation(documents)[:found] for _ in range(queries)])
+    scores = -np.sort(-generator.random((queries, found)).astype(np.float32))
+    query_ids, document_ids = [f"问{i}" for i in range(queries)], [f"文{i}" for i in range(documents)]
+    run = Run(RowRankings(query_ids, document_ids, rows, scores))
+    lists = {
+        query_id: [RankedDocument(document_ids[i], float(s)) for i, s in zip(row, score, strict=True)]
+        for query_id, row, score in zip(query_ids, rows, scores, strict=True)
+    }
+    return run, Run(lists)
+
+
+def test_a_run_of_rows_is_the_run_of_lists(tmp_path):
+    run, lists = rows_and_lists()
+    assert run == lists
+    assert lists == run
+    assert run.document_ids("问3") == lists.document_ids("问3")
+    assert run.document_ids("unknown") == []
+    assert run.to_trec("tag") == lists.to_trec("tag")
+    path = tmp_path / "run.trec"
+    path.write_text(run.to_trec("tag"), encoding="utf-8")
+    assert Run.read_trec(path) == run

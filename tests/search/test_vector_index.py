@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from embedtune.errors import EvaluationError
+from embedtune.search import shortlist, vector_index
 from embedtune.search.vector_index import VectorIndex
 
 
@@ -67,3 +68,27 @@ def test_no_queries_and_bad_shapes():
         VectorIndex(unit(3), ["a", "b"])
     with pytest.raises(EvaluationError, match="no documents"):
         VectorIndex(unit(0), [])
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+@pytest.mark.parametrize("limit", [10, 4_000_000])
+def test_blocks_and_the_coarse_pass_change_nothing(monkeypatch, bfloat16, limit):
+    """Many small tiles, copies, vectors of any length and sign, from a memory map in float16 as well."""
+    monkeypatch.setattr(vector_index, "_FEW_QUERIES", 1)
+    monkeypatch.setattr(vector_index, "_DOCUMENTS_PER_TILE", 64)
+    monkeypatch.setattr(vector_index, "_QUERIES_PER_TILE", 16)
+    monkeypatch.setattr(vector_index, "_QUERIES_AT_ONCE", 40)
+    monkeypatch.setattr(vector_index, "computes_in_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(shortlist, "_LEAST_KEPT", limit)
+    monkeypatch.setattr(shortlist, "_SPARE", 1)
+    generator = np.random.default_rng(7)
+    vectors = unit(500) * 10 ** generator.uniform(-3, 3, (500, 1)).astype(np.float32)
+    vectors[100:160] = vectors[3]
+    vectors[200:230] = 0
+    queries = np.concatenate([unit(50, seed=1), -np.abs(unit(5, seed=2)), np.zeros((1, 48), dtype=np.float32)])
+    ids = [str(i) for i in generator.permutation(500)]
+    for stored in (vectors, vectors.astype(np.float16)):
+        for top_k in (1, 10, 100):
+            found = VectorIndex(stored, ids).search_rows(queries, top_k)
+            expected = by_hand(queries, stored, ids, top_k)
+            assert found.rows.tolist() == expected

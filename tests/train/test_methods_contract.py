@@ -17,7 +17,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError, OptionsError, StorageError
 from embedtune.evaluate.evaluation import evaluate
-from embedtune.mine import mine_negatives
+from embedtune.mine.mining import mine_negatives
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.sentence_transformer import load_model

@@ -7,7 +7,8 @@ from sentence_transformers import SentenceTransformer
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import EmbedtuneError, StorageError
 from embedtune.evaluate.evaluation import evaluate
-from embedtune.mine import mine_negatives
+from embedtune.mine.mining import mine_negatives
+from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.tuned import TunedModel
@@ -124,3 +125,17 @@ def test_a_sample_of_the_corpus_keeps_what_is_relevant(sample):
     )
     assert len(validator.corpus) == 10
     assert {d for query in sample.queries_split["val"] for d in sample.positives(query)} <= set(validator.corpus)
+
+
+def test_the_doctor_looks_at_the_negatives_before_the_first_step(sample, tiny_model, tmp_path):
+    nearest = mine_negatives(
+        sample, load_encoder(tiny_model, FLOAT32), options=MineOptions(strategy="rank-window", depth=5)
+    )
+    training_set = TrainingSet.build(sample, "train", nearest.negatives, negatives_per_query=4)
+    options = QUICK.model_copy(update={"epochs": 1})
+    result = train(training_set, str(tiny_model), tmp_path / "m", options=options, encoder_options=FLOAT32)
+    doubts = result.model.manifest["made_from"]["doubts"]
+    assert "score under one of their own negatives" in doubts[-1]
+    without = TrainingSet.build(sample, "train")
+    result = train(without, str(tiny_model), tmp_path / "n", options=options, encoder_options=FLOAT32)
+    assert result.model.manifest["made_from"]["doubts"] == []

@@ -15,6 +15,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
 from embedtune.models.encoder import EncoderOptions
+from embedtune.search.indexes import INDEXES
 
 __all__ = ["eval_command"]
 
@@ -27,6 +28,9 @@ def eval_command(
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
     retriever: Annotated[str, typer.Option(help="dense, bm25 or hybrid.")] = "dense",
+    index: Annotated[
+        str, typer.Option(help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.")
+    ] = "exact",
     split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
     top_k: Annotated[int, typer.Option(help="Documents to retrieve for a query.", min=1)] = 10,
     qrels: Annotated[
@@ -35,6 +39,9 @@ def eval_command(
     cache_dir: Annotated[
         Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
     ] = None,
+    cache_precision: Annotated[
+        str, typer.Option(help="float32, or float16 for half the disk; vectors are then rounded, the first time too.")
+    ] = "float32",
     out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
 ) -> None:
@@ -60,9 +67,9 @@ def eval_command(
 
         loaded = SentenceTransformerEncoder(load_model(encoder, encoder_options), encoder_options)
         progress.say(f"{encoder}: {loaded.precision} on {loaded.device}, at most {loaded.max_length} tokens a text")
-    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
     evaluation = evaluate(
-        data, make_retriever(retriever, data.corpus, loaded, cache), split=split, top_k=top_k, qrels=judged
+        data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged
     )
     if evaluation.scores.left_out:
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
@@ -76,6 +83,8 @@ def eval_command(
             "split": split,
             "top_k": top_k,
             "retriever": retriever,
+            "index": index if loaded is not None else None,
+            "cache_precision": cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,
             "prompts": None

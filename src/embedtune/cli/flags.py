@@ -61,7 +61,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    option = typer.Option(help=field.description, show_default=field.default not in (None, ()))
+    spelled = () if field.alias is None else (f"--{field.alias}",)
+    option = typer.Option(*spelled, help=field.description, show_default=field.default not in (None, ()))
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     return inspect.Parameter(
         name,

@@ -10,14 +10,17 @@ from typer.core import TyperGroup
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
+from embedtune.cli.filter import filter_command
 from embedtune.cli.import_ import import_app
+from embedtune.cli.mine import mine_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
+from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "train")
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train")
 
 
 class VerbsInOrder(TyperGroup):
@@ -43,6 +46,9 @@ app.command("check")(check_command)
 app.command("split")(split_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
+app.command("synth", cls=SynthCommand)(synth_command)
+app.command("filter")(filter_command)
+app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
 
 

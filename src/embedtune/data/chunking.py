@@ -10,7 +10,7 @@ from typing import NamedTuple
 from embedtune.data.source_document import Heading, SourceDocument
 from embedtune.errors import OptionsError
 
-__all__ = ["Chunk", "CountTokens", "chunk_documents"]
+__all__ = ["Chunk", "CountTokens", "chunk_documents", "sentences"]
 
 CountTokens = Callable[[list[str]], list[int]]
 """Texts → their lengths in tokens, without the special tokens that an encoder adds."""
@@ -60,6 +60,13 @@ def chunk_documents(
             for headings, start, end in _sections(document)
             for chunk in _chunks(document.text, headings, start, end, count_tokens, max_tokens, overlap_tokens)
         ]
+
+
+def sentences(text: str) -> list[str]:
+    """Returns a text's sentences, Chinese or English, in order and without blanks at their ends."""
+    cuts = _cuts(text, 0, len(text), _SENTENCE_END)
+    found = (text[first:last].strip() for first, last in pairwise(cuts))
+    return [sentence for sentence in found if sentence]
 
 
 def _sections(document: SourceDocument) -> Iterator[tuple[tuple[str, ...], int, int]]:

@@ -23,7 +23,7 @@ __all__ = ["Asker"]
 _LONGEST_BACKOFF_S = 60.0
 _FAILED_IN_A_ROW = 10
 _INPUT_MARGIN = 1.3
-"""An estimate of input tokens may be too low; a budget isn't passed for that."""
+"""By how much an estimate of input tokens may be too low, until the server's own counts say more."""
 
 
 class _FailedError(Exception):
@@ -48,6 +48,7 @@ class Asker:
         self._count = count
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
+        self._input_margin = _INPUT_MARGIN
         self._made: ChatClient | None = None
 
     def _client(self) -> ChatClient:
@@ -58,8 +59,7 @@ class Asker:
             return self._made
 
     def close(self) -> None:
-        """Sends nothing more and breaks off what is under way."""
-        self.stopped.set()
+        """Closes the connections; for the last thread that uses them."""
         with self._lock:
             if self._made is not None:
                 self._made.close()
@@ -118,7 +118,7 @@ class Asker:
 
     def _attempt(self, messages: list[Message], schema: type[BaseModel], tokens: int, expected: int) -> Completion:
         """Sends once, when the limits and the budget let it."""
-        worst = self._meter.cost(round(tokens * _INPUT_MARGIN), self._options.max_tokens)
+        worst = self._meter.cost(round(tokens * self._input_margin), self._options.max_tokens)
         if not self._meter.reserve(worst):
             raise _NotAskedError("the budget is spent")
         perhaps_spent = 0.0
@@ -127,6 +127,7 @@ class Asker:
             if slot is None:
                 raise _NotAskedError("stopped")
             completion = self._counted(self._client().attempt(messages, schema), tokens)
+            self._input_margin = max(self._input_margin, completion.input_tokens / tokens)
             self._limiter.settle(slot, completion.input_tokens + completion.output_tokens)
             self._meter.count(completion.input_tokens, completion.output_tokens)
             return completion

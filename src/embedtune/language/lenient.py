@@ -28,7 +28,7 @@ def lenient_objects(text: str, names: Sequence[str]) -> Iterator[dict[str, Any]]
     found = list(_key_pattern(names).finditer(text))
     current: dict[str, Any] = {}
     for match, following in zip_longest(found, found[1:]):
-        name = match.group(1).lower()
+        name = (match.group(1) or match.group(2)).lower()
         if current and (name in current or match.group(0)[0] in _OPENING):
             yield _whole(current)
             current = {}
@@ -45,8 +45,12 @@ def lenient_objects(text: str, names: Sequence[str]) -> Iterator[dict[str, Any]]
 
 def _key_pattern(names: Sequence[str]) -> re.Pattern[str]:
     """Matches a field's name with its colon, and the mark before it, whichever quotes are missing."""
-    before = rf"(?:^|[{_OPENING},，;；\n{_QUOTES}])\s*[{_QUOTES}]?"
-    return re.compile(rf"{before}({'|'.join(map(re.escape, names))})[{_QUOTES}]?\s*[:：]\s*", re.IGNORECASE)
+    name, quote = f"({'|'.join(map(re.escape, names))})", f"[{_QUOTES}]"
+    after_a_mark = rf"(?:^|[{_OPENING},，;；\n])\s*{quote}?{name}{quote}?"
+    after_a_quote = (
+        rf"{quote}\s*{quote}?{name}{quote}"  # no comma; a text that begins with a name isn't closed after it
+    )
+    return re.compile(rf"(?:{after_a_mark}|{after_a_quote})\s*[:：]\s*", re.IGNORECASE)
 
 
 def _whole(values: dict[str, Any]) -> dict[str, Any]:

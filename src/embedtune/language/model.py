@@ -55,7 +55,11 @@ class LanguageModel:
                 unique.append(request)
         asker = Asker(self.options, self.store, self._meter, self._limiter, self.count_tokens)
         answers = in_order(
-            len(unique), lambda i: asker.answer(unique[i], schema, i), self.options.concurrency, asker.stopped
+            len(unique),
+            lambda i: asker.answer(unique[i], schema, i),
+            self.options.concurrency,
+            asker.stopped,
+            asker.close,
         )
         seen: list[ChatReply[Schema]] = []
         try:
@@ -67,7 +71,6 @@ class LanguageModel:
                     task.advance()
         finally:
             answers.close()
-            asker.close()
 
     def estimate(self, requests: Sequence[ChatRequest], schema: type[BaseModel]) -> Estimate:
         """Returns what asking would cost, without asking; only requests that aren't stored count."""

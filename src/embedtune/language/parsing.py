@@ -16,6 +16,7 @@ from embedtune.language.lenient import lenient_objects
 __all__ = ["Parsed", "parse_reply"]
 
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?</\1>|^.*?</(?:think|thinking|reasoning)>", re.DOTALL)
+_BRACKET = re.compile(r"[{\[]")
 _DECODER = json.JSONDecoder(strict=False)  # line breaks inside of strings are let through
 
 
@@ -58,12 +59,16 @@ def parse_reply(text: str, schema: type[Schema]) -> Parsed[Schema]:
 def _decoded(text: str) -> Iterator[tuple[int, int, Any]]:
     """Yields (start, end, value) of each JSON object or list, outermost first where it is whole."""
     position = 0
-    while (found := re.compile(r"[{\[]").search(text, position)) is not None:
+    while (found := _BRACKET.search(text, position)) is not None:
         start = found.start()
         try:
             value, position = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except ValueError:
             position = start + 1
+            continue
+        except RecursionError:  # nothing but brackets, thousands deep
+            rest = text[start:]
+            position = start + len(rest) - len(rest.lstrip("{[ \t\r\n"))
             continue
         yield start, position, value
 

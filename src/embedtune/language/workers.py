@@ -12,36 +12,46 @@ __all__ = ["in_order"]
 Result = TypeVar("Result")
 
 
-def in_order(total: int, work: Callable[[int], Result], threads: int, stopped: threading.Event) -> Generator[Result]:
+def in_order(
+    total: int, work: Callable[[int], Result], threads: int, stopped: threading.Event, finished: Callable[[], None]
+) -> Generator[Result]:
     """Yields work(0) … work(total - 1), at most `threads` of them under way at once.
 
     The first exception of any of them is raised at once. Leaving the iterator sets `stopped`, after
-    which nothing new is begun; the threads are daemons, so a process can end while they wait.
+    which nothing new is begun; the threads are daemons, so a process can end while they wait. The last
+    of them to end calls `finished`.
     """
     done: dict[int, Result] = {}
     faults: list[BaseException] = []
     changed = threading.Condition()
     upcoming = iter(numbers())
 
+    running = min(threads, total)
+
     def run() -> None:
-        while not stopped.is_set():
-            with changed:
-                number = next(upcoming)
-            if number >= total:
-                return
-            try:
-                result = work(number)
-            except BaseException as fault:  # noqa: BLE001  # it is raised again in the thread that waits
+        nonlocal running
+        try:
+            while not stopped.is_set():
                 with changed:
-                    faults.append(fault)
+                    number = next(upcoming)
+                if number >= total:
+                    break
+                result = work(number)
+                with changed:
+                    done[number] = result
                     changed.notify_all()
-                return
+        except BaseException as fault:  # noqa: BLE001  # it is raised again in the thread that waits
             with changed:
-                done[number] = result
+                faults.append(fault)
                 changed.notify_all()
+        with changed:
+            running -= 1
+            last = running == 0
+        if last:
+            finished()
 
     try:
-        for _ in range(min(threads, total)):
+        for _ in range(running):
             threading.Thread(target=run, daemon=True).start()
         for number in range(total):
             with changed:

@@ -7,9 +7,8 @@ never changed:
     CACHE/<hash of the way of encoding>/about.json
     CACHE/<hash of the way of encoding>/<time>-<process>-<random>.safetensors
 
-A segment holds `keys` (n, 16), a hash of each text; `vectors` (n, dim) float32; `checksums`
-(n,), a hash over key and vector. It is renamed into place when complete, so processes never
-see each other's half-written files. A damaged row fails its checksum and is encoded again.
+A segment (see segment.py) is renamed into place when complete, so processes never see each
+other's half-written files. A damaged row fails its checksum and is encoded again.
 """
 
 from __future__ import annotations
@@ -20,28 +19,30 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from embedtune import progress
 from embedtune.artifact import disk_errors, write_text_whole
+from embedtune.errors import EncoderError, OptionsError, describe_unknown
 from embedtune.models.encoder import Encoder, TextKind, Vectors
+from embedtune.models.segment import KEY_BYTES, Keys, Segment, SegmentError, StoredVectors, write_segment
 
-__all__ = ["EmbeddingCache", "default_cache_folder"]
+__all__ = ["CachePrecision", "EmbeddingCache", "default_cache_folder"]
 
+CachePrecision = Literal["float32", "float16"]
 _FORMAT = 1
-_KEY_BYTES = 16
 _TEXTS_PER_STEP = 128
 _SECONDS_PER_SEGMENT = 30.0
 _BYTES_PER_SEGMENT = 64_000_000
+_ROWS_AT_ONCE = 256
+_COPYING_THREADS = 2
 
-Keys = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.int64]
 
 
 def default_cache_folder() -> Path:
@@ -56,11 +57,16 @@ def default_cache_folder() -> Path:
 class EmbeddingCache:
     """Encodes what it doesn't hold yet and remembers it; without a folder it only encodes.
 
-    `encoded` counts the texts that had to be encoded since the cache was opened.
+    With the precision float16 vectors take half the disk, and are rounded before they are
+    returned the first time, so that every time gives the same. `encoded` counts the texts that
+    had to be encoded since the cache was opened.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
+    def __init__(self, folder: str | Path | None, precision: str = "float32") -> None:
+        if precision not in get_args(CachePrecision):
+            raise OptionsError(describe_unknown("cache precision", precision, get_args(CachePrecision)))
         self.folder = None if folder is None else Path(folder)
+        self.precision = precision
         self.encoded = 0
 
     def encode(self, encoder: Encoder, texts: list[str], kind: TextKind) -> Vectors:
@@ -69,24 +75,26 @@ class EmbeddingCache:
         Equal texts are encoded once. What is done is on disk every half minute, and also when
         the work is interrupted. Raises StorageError where the disk is full.
         """
-        positions: dict[str, list[int]] = {}
-        for position, text in enumerate(texts):
-            positions.setdefault(text, []).append(position)
-        unique = list(positions)
-        store = None if self.folder is None else _Store(self.folder, encoder, kind)
-        vectors = np.empty((len(unique), encoder.dim), dtype=np.float32)
-        missing = list(range(len(unique))) if store is None else store.read(unique, vectors)
-        for rows, fresh in _encode_in_steps(encoder, [unique[row] for row in missing], kind, store):
-            vectors[[missing[row] for row in rows]] = fresh
+        unique = list(dict.fromkeys(texts))
+        first_place = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))
+        places = np.fromiter(map(first_place.__getitem__, unique), dtype=np.int64, count=len(unique))
+        vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
+        store = None if self.folder is None else _Store(self.folder, encoder, kind, self.precision)
+        keys = _keys(unique if store is not None else [])
+        missing = np.arange(len(unique)) if store is None else store.read(keys, places, vectors)
+        fresh_texts = [unique[row] for row in missing.tolist()]
+        for rows, fresh in _encode_in_steps(encoder, fresh_texts, kind, store, keys[missing] if store else keys):
+            vectors[places[missing[rows]]] = fresh if store is None else store.as_stored(fresh)
         self.encoded += len(missing)
-        order = np.empty(len(texts), dtype=np.int64)
-        for row, text in enumerate(unique):
-            order[positions[text]] = row
-        return vectors[order]
+        if len(unique) < len(texts):
+            source = np.fromiter(map(first_place.__getitem__, texts), dtype=np.int64, count=len(texts))
+            copies = np.flatnonzero(source != np.arange(len(texts)))
+            vectors[copies] = vectors[source[copies]]
+        return vectors
 
 
 def _encode_in_steps(
-    encoder: Encoder, texts: list[str], kind: TextKind, store: _Store | None
+    encoder: Encoder, texts: list[str], kind: TextKind, store: _Store | None, keys: Keys
 ) -> Iterator[tuple[list[int], Vectors]]:
     """Yields (rows, vectors), longest texts first, and gives them to the store as it goes."""
     order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
@@ -97,7 +105,7 @@ def _encode_in_steps(
                 rows = order[start : start + _TEXTS_PER_STEP]
                 fresh = encoder.encode([texts[row] for row in rows], kind)
                 if store is not None:
-                    store.add([texts[row] for row in rows], fresh)
+                    store.add(keys[rows], fresh)
                 encoding.advance(len(rows))
                 yield rows, fresh
         finally:
@@ -108,50 +116,76 @@ def _encode_in_steps(
 class _Store:
     """The segments of one way of encoding."""
 
-    def __init__(self, folder: Path, encoder: Encoder, kind: TextKind) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, kind: TextKind, precision: str) -> None:
         way = {"format": _FORMAT, "kind": kind, "prompt": encoder.prompt(kind)} | encoder.cache_key
+        if precision != "float32":
+            way["stored"] = precision
         text = json.dumps(way, sort_keys=True, ensure_ascii=False)
         self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:32]
         self._way = way
         self._dim = encoder.dim
-        self._pending: list[tuple[Keys, Vectors]] = []
+        self._dtype = np.dtype(precision)
+        self._pending: list[tuple[Keys, StoredVectors]] = []
         self._last_flush = time.monotonic()
 
-    def read(self, texts: list[str], vectors: Vectors) -> list[int]:
-        """Fills the rows of `vectors` that are stored; returns the rows that aren't."""
-        wanted = {key.tobytes(): row for row, key in enumerate(_keys(texts))}
-        for segment in sorted(self.folder.glob("*.safetensors"), reverse=True):
-            if not wanted:
-                break
-            self._read_segment(segment, wanted, vectors)
-        return sorted(wanted.values())
+    def read(self, keys: Keys, places: Places, vectors: Vectors) -> Places:
+        """Fills `vectors[places[row]]` for each row of `keys` that is stored; returns the rows that aren't."""
+        wanted = _Wanted(keys)
+        segments = sorted(self.folder.glob("*.safetensors"), reverse=True)
+        opened = [(path, self._open(path)) for path in segments] if len(keys) else []
+        with ThreadPoolExecutor(_COPYING_THREADS) as pool:
+            copies = []
+            for number, (path, segment) in enumerate(opened):
+                for _, following in opened[number + 1 : number + 2]:
+                    if following is not None:
+                        following.read_ahead()
+                if segment is not None:
+                    stored, rows = self._find(path, segment, wanted)
+                    copies.append(pool.submit(_copy, segment.vectors, stored, vectors, places[rows]))
+            for copy in copies:
+                copy.result()
+        return wanted.missing()
 
-    def _read_segment(self, segment: Path, wanted: dict[bytes, int], vectors: Vectors) -> None:
-        """Takes what is wanted from one segment and strikes it off `wanted`."""
+    def _open(self, path: Path) -> Segment | None:
         try:
-            with safe_open(segment, framework="numpy") as file:
-                keys = file.get_tensor("keys")
-                found = [(i, key) for i, key in enumerate(map(bytes, keys)) if key in wanted]
-                if not found:
-                    return
-                places = [i for i, _ in found]
-                stored, checksums = file.get_tensor("vectors")[places], file.get_tensor("checksums")[places]
-            sound = _checksums(keys[places], stored) == checksums
-            if stored.shape[1:] != (self._dim,):
-                raise SafetensorError(f"vectors of {stored.shape[1:]}, expected {self._dim}")
-        except (SafetensorError, OSError, ValueError, KeyError, IndexError) as error:
-            progress.say(f"warning: the cache file {segment} is damaged ({error}); encoding its texts again")
-            return
+            segment = Segment.open(path)
+            if segment.vectors.shape[1] != self._dim or segment.vectors.dtype != self._dtype:
+                found = f"{segment.vectors.dtype} vectors of {segment.vectors.shape[1]}"
+                raise SegmentError(f"{found}, expected {self._dtype} of {self._dim}")
+        except SegmentError as error:
+            progress.say(f"warning: the cache file {path} is damaged ({error}); encoding its texts again")
+            return None
+        return segment
+
+    @staticmethod
+    def _find(path: Path, segment: Segment, wanted: _Wanted) -> tuple[Places, Places]:
+        """Returns the sound rows of a segment that are wanted and which they are; strikes them off `wanted`."""
+        stored, rows = wanted.among(segment.keys)
+        sound = segment.sound(stored)
         if not sound.all():
             bad = int((~sound).sum())
-            progress.say(f"warning: {bad} vectors in the cache file {segment} are damaged; encoding them again")
-        for ok, (_, key), vector in zip(sound, found, stored, strict=True):
-            if ok:
-                vectors[wanted.pop(key)] = vector
+            progress.say(f"warning: {bad} vectors in the cache file {path} are damaged; encoding them again")
+            stored, rows = stored[sound], rows[sound]
+        wanted.strike_off(rows)
+        return stored, rows
 
-    def add(self, texts: list[str], vectors: Vectors) -> None:
+    def as_stored(self, vectors: Vectors) -> Vectors:
+        """Returns the vectors as they will be read back."""
+        return vectors if self._dtype == np.float32 else self._rounded(vectors).astype(np.float32)
+
+    def _rounded(self, vectors: Vectors) -> StoredVectors:
+        if self._dtype == np.float32:
+            return vectors
+        if len(vectors) and np.abs(vectors).max() > np.finfo(np.float16).max:
+            raise EncoderError(
+                f"vectors hold {np.abs(vectors).max():.4g}, more than float16 can",
+                remedy="keep these in the cache as float32",
+            )
+        return vectors.astype(np.float16)
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
         """Keeps vectors for the next segment and writes it when it is due."""
-        self._pending.append((_keys(texts), vectors))
+        self._pending.append((keys, self._rounded(vectors)))
         size_bytes = sum(vectors.nbytes for _, vectors in self._pending)
         if size_bytes >= _BYTES_PER_SEGMENT or time.monotonic() - self._last_flush >= _SECONDS_PER_SEGMENT:
             self.flush()
@@ -171,33 +205,47 @@ class _Store:
             if not (self.folder / "about.json").exists():
                 about = json.dumps(self._way, ensure_ascii=False, indent=2) + "\n"
                 write_text_whole(self.folder / "about.json", about)
-            tensors = {"keys": keys, "vectors": vectors, "checksums": _checksums(keys, vectors)}
             try:
-                _save_synced(tensors, temporary)
+                write_segment(temporary, keys, vectors)
                 temporary.rename(self.folder / f"{name}.safetensors")
             finally:
                 temporary.unlink(missing_ok=True)
 
 
-def _save_synced(tensors: dict[str, npt.NDArray[Any]], path: Path) -> None:
-    """Writes a safetensors file down to the disk, so that a rename never precedes its content."""
-    with path.open("wb") as file:
-        file.write(save(tensors))
-        file.flush()
-        os.fsync(file.fileno())
+def _copy(source: StoredVectors, stored: Places, vectors: Vectors, places: Places) -> None:
+    """Copies rows in pieces that fit a core's cache."""
+    for start in range(0, len(stored), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        vectors[places[part]] = source[stored[part]]
+
+
+class _Wanted:
+    """The keys that are still looked for; found by the first half of the key, sure by both."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._halves = np.ascontiguousarray(keys).view(np.uint64)
+        self._order = np.argsort(self._halves[:, 0], kind="stable")
+        self._sorted = self._halves[self._order, 0]
+        self._found = np.zeros(len(keys), dtype=np.bool_)
+
+    def among(self, keys: Keys) -> tuple[Places, Places]:
+        """Returns which of `keys` are wanted and not found yet, and their rows among the wanted."""
+        halves = np.ascontiguousarray(keys).view(np.uint64)
+        place = np.minimum(np.searchsorted(self._sorted, halves[:, 0]), len(self._sorted) - 1)
+        rows = self._order[place]
+        hit = np.flatnonzero((self._halves[rows] == halves).all(axis=1) & ~self._found[rows])
+        return hit, rows[hit]
+
+    def strike_off(self, rows: Places) -> None:
+        """Marks rows as found."""
+        self._found[rows] = True
+
+    def missing(self) -> Places:
+        """Returns the rows that weren't found."""
+        return np.flatnonzero(~self._found)
 
 
 def _keys(texts: list[str]) -> Keys:
     """Returns (n, 16) uint8: a BLAKE2b hash of each text."""
-    hashes = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest() for text in texts]
-    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(texts), _KEY_BYTES)
-
-
-def _checksums(keys: Keys, vectors: Vectors) -> npt.NDArray[np.uint64]:
-    """Returns (n,) uint64: XXH3 over each row's key and vector."""
-    rows = zip(np.ascontiguousarray(keys), np.ascontiguousarray(vectors), strict=True)
-    return np.fromiter(
-        (xxhash.xxh3_64_intdigest(key.tobytes() + vector.tobytes()) for key, vector in rows),
-        dtype=np.uint64,
-        count=len(keys),
-    )
+    hashes = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest() for text in texts]
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(texts), KEY_BYTES)

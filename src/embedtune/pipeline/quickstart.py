@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,9 @@ class _Quickstart:
         write_evaluation(evaluation, path, made_from, overwrite=True)
 
     def _mine(self, path: Path) -> None:
-        from embedtune.mine import MineOptions, mine_negatives
+        from embedtune.mine.mining import mine_negatives
+        from embedtune.mine.options import MineOptions
+        from embedtune.mine.written import with_negatives
 
         dataset = self._dataset()
         if not self.options.negatives:
@@ -162,7 +164,7 @@ class _Quickstart:
             f"dropped {report.known_positives_dropped} known and {report.probable_positives_dropped} probable "
             f"positives; {report.queries_without_negatives} queries have no hard negative"
         )
-        replace(dataset, negative_docs=report.negatives).write(path)
+        with_negatives(dataset, report).write(path)
 
     def _train(self, path: Path) -> None:
         from embedtune.train.training import TrainOptions, train

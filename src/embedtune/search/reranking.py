@@ -10,13 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 from sentence_transformers import CrossEncoder
 from transformers.utils import logging as transformers_logging
 
 from embedtune import progress
 from embedtune.errors import EncoderError
-from embedtune.models.encoder import Precision
 from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.sentence_transformer import (
     DTYPES,
@@ -25,7 +23,7 @@ from embedtune.models.sentence_transformer import (
     choose_precision,
     locate_model,
 )
-from embedtune.options import Options
+from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.run import RankedDocument, Run, rank
 
 __all__ = ["Pair", "Reranker", "RerankerOptions", "load_reranker", "rerank"]
@@ -38,21 +36,6 @@ class Pair(NamedTuple):
 
     query: str
     document: str
-
-
-class RerankerOptions(Options):
-    """How a cross-encoder is loaded and run; precision, device and batch size are as for encoders."""
-
-    precision: Precision = Field(
-        default="auto", description="auto takes bfloat16 where the hardware computes in it, else float32."
-    )
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
-    tokens_per_batch: int = Field(default=8192, ge=64, description="Tokens encoded at once, padding included.")
-    rerank_max_length: int | None = Field(
-        default=None, ge=8, description="Longest query and document together, in tokens; default: the model's limit."
-    )
-    rerank_revision: str | None = Field(default=None, description="Branch, tag or commit of a reranker on the Hub.")
-    rerank_trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the reranker.")
 
 
 class Reranker:

@@ -9,7 +9,6 @@ from embedtune.errors import OptionsError, describe_unknown
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.search.bm25 import BM25Retriever
-from embedtune.search.dense import DenseRetriever
 from embedtune.search.fusion import HybridRetriever, Retriever
 
 __all__ = ["RetrieverName", "make_retriever", "needs_encoder"]
@@ -25,15 +24,22 @@ def needs_encoder(name: str) -> bool:
 
 
 def make_retriever(
-    name: str, corpus: Mapping[str, str], encoder: Encoder | None = None, cache: EmbeddingCache | None = None
+    name: str,
+    corpus: Mapping[str, str],
+    encoder: Encoder | None = None,
+    cache: EmbeddingCache | None = None,
+    index: str = "exact",
 ) -> Retriever:
     """Returns a retriever over the corpus; dense and hybrid encode it, through the cache if given.
 
-    Raises OptionsError for an unknown name, or for one that needs an encoder and has none.
+    `index` names what dense search uses, see search/indexes. Raises OptionsError for an unknown
+    name, or for a retriever that needs an encoder and has none.
     """
     if not needs_encoder(name):
         return BM25Retriever(corpus)
     if encoder is None:
         raise OptionsError(f"the retriever {name!r} needs an encoder", remedy="name one with --encoder")
-    dense = DenseRetriever(encoder, corpus, cache or EmbeddingCache(None))
+    from embedtune.search.dense import DenseRetriever  # loads torch, which BM25 doesn't need (design/0003)
+
+    dense = DenseRetriever(encoder, corpus, cache or EmbeddingCache(None), index)
     return dense if name == "dense" else HybridRetriever([dense, BM25Retriever(corpus)])

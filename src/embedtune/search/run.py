@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from embedtune.errors import DataError
 
-__all__ = ["RankedDocument", "Run", "rank_top"]
+__all__ = ["RankedDocument", "RowRankings", "Run", "rank_top"]
 
 
 class RankedDocument(NamedTuple):
@@ -20,6 +21,42 @@ class RankedDocument(NamedTuple):
 
     document_id: str
     score: float
+
+
+class RowRankings(Mapping[str, Sequence[RankedDocument]]):
+    """Ranked lists as rows of one corpus: `rows` and `scores` are (queries, found), best first.
+
+    A query's list is made when it is asked for, so a large run costs its two arrays. A row of -1
+    stands for nothing found.
+    """
+
+    def __init__(
+        self,
+        query_ids: Sequence[str],
+        document_ids: Sequence[str],
+        rows: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+    ) -> None:
+        self.document_ids = document_ids
+        self.rows = rows
+        self.scores = scores
+        self.place_of_query = {query_id: place for place, query_id in enumerate(query_ids)}
+
+    def __getitem__(self, query_id: str) -> Sequence[RankedDocument]:
+        place = self.place_of_query[query_id]
+        found = zip(self.rows[place].tolist(), self.scores[place].tolist(), strict=True)
+        return [RankedDocument(self.document_ids[row], score) for row, score in found if row >= 0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.place_of_query)
+
+    def __len__(self) -> int:
+        return len(self.place_of_query)
+
+    @cached_property
+    def row_of_document(self) -> Mapping[str, int]:
+        """Returns document id → row."""
+        return {document_id: row for row, document_id in enumerate(self.document_ids)}
 
 
 @dataclass(frozen=True)

@@ -3,81 +3,173 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from embedtune import progress
-from embedtune.errors import EvaluationError
+from embedtune.errors import EvaluationError, StorageError
 from embedtune.models.encoder import Vectors
-from embedtune.search.run import RankedDocument, rank, rank_top
+from embedtune.models.tensor_file import TensorFile, TensorFileError, write_rows
+from embedtune.search.coarse_pass import CoarseVectors, computes_in_bfloat16
+from embedtune.search.run import RankedDocument
+from embedtune.search.shortlist import Shortlist
 
-__all__ = ["VectorIndex"]
+__all__ = ["CheckedVectors", "FoundRows", "VectorIndex", "check_queries", "check_vectors", "ranked_documents"]
 
-_QUERIES_PER_BLOCK = 4096
-"""FAISS multiplies blocks of at least some 500 queries by BLAS and scans for fewer: 4 times slower at 256."""
-_SPARE = 16
-_ROUNDING = 1e-5
-"""More than float32 rounding moves the inner product of two unit vectors of 4,096 dimensions."""
+_QUERIES_AT_ONCE = 16_384
+_QUERIES_PER_TILE = 1024
+_DOCUMENTS_PER_TILE = 8192
+_FEW_QUERIES = 128
+"""Fewer don't repay rounding the documents; they take float32 and wider tiles."""
+_LONGEST = 1e18
+_FILE = "vectors.safetensors"
+
+
+class FoundRows(NamedTuple):
+    """Rows of the documents found and their scores, both (queries, found), best first."""
+
+    rows: npt.NDArray[np.int64]
+    scores: Vectors
+
+
+class CheckedVectors(NamedTuple):
+    """Finite vectors, (documents, dim), and the length of each."""
+
+    vectors: npt.NDArray[Any]
+    lengths: Vectors
 
 
 class VectorIndex:
     """Finds the documents whose vectors have the largest inner product with a query's.
 
-    FAISS finds candidates (benchmarks/exact_search.py has the comparison with a matrix
-    product); their scores are computed again in float64, each on its own, because blocked
-    float32 products give equal vectors slightly different scores by where they stand.
-    Ties are ordered as in Run.
+    Vectors may be a memory map, float32 or float16: they are read in blocks and never copied
+    whole. A coarse pass finds who could be among the best; scores are computed again in
+    float64, each on its own, and ties ordered as in Run (design/0002).
     """
 
     exact = True
 
-    def __init__(self, vectors: Vectors, document_ids: Sequence[str]) -> None:
-        if len(vectors) != len(document_ids):
-            raise EvaluationError(f"{len(vectors)} vectors for {len(document_ids)} document ids")
-        if not len(vectors):
-            raise EvaluationError("there are no documents to search")
+    def __init__(self, vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> None:
         self.document_ids = list(document_ids)
-        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        self._longest = float(np.sqrt((self.vectors.astype(np.float64) ** 2).sum(axis=1)).max())
-        self._index = faiss.IndexFlatIP(self.vectors.shape[1])
-        self._index.add(self.vectors)
+        self.vectors, self._lengths = check_vectors(vectors, self.document_ids)
+
+    @classmethod
+    def load(cls, folder: Path, document_ids: Sequence[str]) -> VectorIndex:
+        """Returns the index over the vectors in a folder, as a memory map; raises StorageError where it can't."""
+        try:
+            vectors = TensorFile.open(folder / _FILE).tensors["vectors"]
+        except (TensorFileError, KeyError) as error:
+            raise StorageError(
+                f"{_FILE} can't be read: {error}", where=str(folder), remedy="build and save the index again"
+            ) from error
+        return cls(vectors, document_ids)
+
+    def save(self, folder: Path) -> None:
+        """Writes the vectors into the folder, block by block."""
+        starts = range(0, len(self.vectors), _DOCUMENTS_PER_TILE)
+        blocks = (self.vectors[start : start + _DOCUMENTS_PER_TILE] for start in starts)
+        write_rows(folder / _FILE, "vectors", self.vectors.dtype, (len(self.vectors), self.dim), blocks)
+
+    @property
+    def dim(self) -> int:
+        """Returns the length of one vector."""
+        return int(self.vectors.shape[1])
 
     def search(self, query_vectors: Vectors, top_k: int) -> list[list[RankedDocument]]:
         """Returns for each row of `query_vectors`, shape (queries, dim), its `top_k` best documents."""
-        if query_vectors.shape[1:] != self.vectors.shape[1:]:
-            raise EvaluationError(
-                f"query vectors have {query_vectors.shape[1]} dimensions, documents {self.vectors.shape[1]}",
-                remedy="encode both with the same model",
-            )
-        results: list[list[RankedDocument]] = []
-        with progress.task("search", total=len(query_vectors)) as searching:
-            for start in range(0, len(query_vectors), _QUERIES_PER_BLOCK):
-                block = np.ascontiguousarray(query_vectors[start : start + _QUERIES_PER_BLOCK], dtype=np.float32)
-                results += self._search_block(block, top_k)
+        return ranked_documents(self.search_rows(query_vectors, top_k), self.document_ids)
+
+    def search_rows(self, query_vectors: Vectors, top_k: int) -> FoundRows:
+        """Returns what `search` does as rows of the vectors: the fast form."""
+        queries = check_queries(query_vectors, self.dim)
+        found = min(top_k, len(self.document_ids))
+        parts = [
+            self._search_block(queries[start : start + _QUERIES_AT_ONCE], found)
+            for start in range(0, len(queries), _QUERIES_AT_ONCE)
+        ]
+        if not parts:
+            return FoundRows(np.empty((0, found), dtype=np.int64), np.empty((0, found), dtype=np.float32))
+        return FoundRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def _search_block(self, queries: Vectors, top_k: int) -> FoundRows:
+        few = len(queries) < _FEW_QUERIES
+        prepare = CoarseVectors.unrounded if few or not computes_in_bfloat16() else CoarseVectors.rounded
+        width = _DOCUMENTS_PER_TILE * (8 if few else 1)
+        coarse = prepare(queries, _lengths(queries))
+        tiles = [slice(start, start + _QUERIES_PER_TILE) for start in range(0, len(queries), _QUERIES_PER_TILE)]
+        lists = [Shortlist(queries[tile], coarse[tile], top_k, self._vectors_of, self.document_ids) for tile in tiles]
+        with progress.task("search documents", total=len(self.vectors)) as searching:
+            for start in range(0, len(self.vectors), width):
+                block = prepare(self.vectors[start : start + width], self._lengths[start : start + width])
+                for shortlist in lists:
+                    shortlist.scan(block, start)
                 searching.advance(len(block))
-        return results
+        found = [shortlist.finish() for shortlist in lists]
+        return FoundRows(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
-    def _search_block(self, queries: Vectors, top_k: int) -> list[list[RankedDocument]]:
-        depth = min(top_k + _SPARE, len(self.document_ids))
-        coarse, places = self._index.search(queries, depth)
-        rankings = []
-        for query, coarse_row, row in zip(queries, coarse, places, strict=True):
-            exact = self._exact_scores(query, row)
-            ranking = rank({self.document_ids[i]: float(s) for i, s in zip(row, exact, strict=True)})[:top_k]
-            slack = _ROUNDING * self._longest * float(np.linalg.norm(query))
-            if depth < len(self.document_ids) and coarse_row[-1] + slack >= ranking[-1].score:
-                ranking = self._search_thoroughly(query, ranking[-1].score - 2 * slack, top_k)
-            rankings.append(ranking)
-        return rankings
+    def _vectors_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        return self.vectors[rows]
 
-    def _exact_scores(self, query: Vectors, places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        products = self.vectors[places].astype(np.float64) * query.astype(np.float64)
-        result: npt.NDArray[np.float32] = products.sum(axis=1).astype(np.float32)
-        return result
 
-    def _search_thoroughly(self, query: Vectors, floor: float, top_k: int) -> list[RankedDocument]:
-        """Scores every document that could tie with the last place; for corpora full of copies."""
-        places = np.flatnonzero(self.vectors @ query >= floor)
-        return rank_top(self._exact_scores(query, places), [self.document_ids[i] for i in places], top_k)
+def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> CheckedVectors:
+    """Returns the vectors as float32 or float16, uncopied where they are that, and their lengths.
+
+    Raises EvaluationError where there are none, too few or many, or some aren't finite.
+    """
+    if len(vectors) != len(document_ids):
+        raise EvaluationError(f"{len(vectors)} vectors for {len(document_ids)} document ids")
+    if not len(vectors):
+        raise EvaluationError("there are no documents to search")
+    found = np.asarray(vectors)
+    if found.ndim != 2:
+        raise EvaluationError(f"vectors have the shape {found.shape}, expected (documents, dimensions)")
+    if found.dtype not in (np.float32, np.float16):
+        found = found.astype(np.float32)
+    lengths = _lengths(found)
+    bad = _not_finite(lengths)
+    if len(bad):
+        names = ", ".join(document_ids[row] for row in bad[:3])
+        raise EvaluationError(
+            f"the vectors of {len(bad)} documents aren't finite, such as {names}",
+            remedy="encode these documents again; NaN comes from damaged weights or an overflow in float16",
+        )
+    return CheckedVectors(found, lengths)
+
+
+def check_queries(query_vectors: Vectors, dim: int) -> Vectors:
+    """Returns the query vectors as float32; raises EvaluationError for wrong dimensions and what isn't finite."""
+    if query_vectors.ndim != 2 or query_vectors.shape[1] != dim:
+        raise EvaluationError(
+            f"query vectors have {query_vectors.shape[-1]} dimensions, documents {dim}",
+            remedy="encode both with the same model",
+        )
+    queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
+    bad = _not_finite(_lengths(queries))
+    if len(bad):
+        raise EvaluationError(f"query vectors aren't finite, the first in row {bad[0]}", remedy="encode them again")
+    return queries
+
+
+def ranked_documents(found: FoundRows, document_ids: Sequence[str]) -> list[list[RankedDocument]]:
+    """Returns each query's documents by id."""
+    return [
+        [RankedDocument(document_ids[row], score) for row, score in zip(rows, scores, strict=True)]
+        for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
+    ]
+
+
+def _lengths(vectors: npt.NDArray[Any]) -> Vectors:
+    """Returns each row's length, (n,) float32, block by block."""
+    lengths = np.empty(len(vectors), dtype=np.float32)
+    for start in range(0, len(vectors), _DOCUMENTS_PER_TILE):
+        block = np.asarray(vectors[start : start + _DOCUMENTS_PER_TILE], dtype=np.float32)
+        np.sqrt(np.einsum("ij,ij->i", block, block), out=lengths[start : start + len(block)])
+    return lengths
+
+
+def _not_finite(lengths: Vectors) -> npt.NDArray[np.int64]:
+    """Returns the rows that hold NaN or infinity, or are so long that products would overflow."""
+    return np.flatnonzero(~(lengths <= np.float32(_LONGEST)))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.language.estimate import Estimate
 from embedtune.models.cache import EmbeddingCache
@@ -17,11 +18,13 @@ from embedtune.models.encoder import Encoder
 from embedtune.options import Options
 from embedtune.synthesize.adding import Added, add_queries
 from embedtune.synthesize.backends import BACKENDS, DEFAULT_BACKEND
+from embedtune.synthesize.cutting import Cut, cut_documents
+from embedtune.synthesize.examples import Embed
 from embedtune.synthesize.kinds import parse_kinds
 from embedtune.synthesize.sampling import Sample, sample_documents
 from embedtune.synthesize.setting import GenerationSetting, Tally
 
-__all__ = ["GenerateOptions", "Generated", "GenerationReport", "estimate_generation", "generate_queries"]
+__all__ = ["GenerateOptions", "Generated", "GenerationReport", "Planned", "estimate_generation", "generate_queries"]
 
 
 class GenerateOptions(Options):
@@ -36,6 +39,12 @@ class GenerateOptions(Options):
     kinds: str | None = Field(
         default=None, description="Query kinds with weights, such as question=3,keyword=2; default: the backend's mix."
     )
+    document_tokens: int = Field(
+        default=2000,
+        ge=1,
+        description="Longest part of a document that is read, in tokens from its beginning; what an encoder reads, "
+        "where that is less.",
+    )
     seed: int = Field(default=42, description="Decides which documents and which kinds are drawn.")
     into: str = Field(default="train", description="Split that the queries go into.")
 
@@ -45,6 +54,7 @@ class GenerationReport:
     """What was made and what was not accepted; `facts` are the backend's own, such as calls and cost."""
 
     sample: Sample
+    cut: Cut
     queries: int
     repeated: int
     by_kind: Mapping[str, int]
@@ -60,6 +70,14 @@ class Generated(NamedTuple):
 
     dataset: RetrievalDataset
     report: GenerationReport
+
+
+class Planned(NamedTuple):
+    """Which documents would be asked about, how far they would be read, and the cost."""
+
+    sample: Sample
+    cut: Cut
+    estimate: Estimate
 
 
 def generate_queries(
@@ -82,14 +100,13 @@ def generate_queries(
     options = options or GenerateOptions()
     plugin = BACKENDS.load(backend)
     backend_options = backend_options or plugin.OPTIONS()
-    sample = sample_documents(dataset.corpus, options.documents, options.seed, encoder, cache)
-    setting = _setting(plugin, dataset, options, cache_folder)
-    texts = {document_id: dataset.corpus[document_id] for document_id in sample.document_ids}
-    made = list(plugin.generate(texts, backend_options, setting))
-    record = {"backend": backend, "kinds": setting.kinds, "documents": len(texts)}
-    record |= options.model_dump(mode="json", exclude={"kinds", "documents"}) | setting.tally.record
+    sample, cut = _chosen(dataset, options, encoder, cache)
+    setting = _setting(plugin, dataset, options, cache_folder, _embed(encoder, cache))
+    made = list(plugin.generate(cut.texts, backend_options, setting))
+    record = {"backend": backend, "kinds": setting.kinds, "documents": len(cut.texts), "tokens_read": cut.limit}
+    record |= options.model_dump(mode="json", include={"per_document", "seed"}) | setting.tally.record
     added = add_queries(dataset, made, record, options.into, sample.copies)
-    return Generated(added.dataset, _report(sample, added, setting.tally))
+    return Generated(added.dataset, _report(sample, cut, added, setting.tally))
 
 
 def estimate_generation(
@@ -101,20 +118,37 @@ def estimate_generation(
     encoder: Encoder | None = None,
     cache: EmbeddingCache | None = None,
     cache_folder: Path | None = None,
-) -> tuple[Sample, Estimate]:
-    """Returns the documents that would be asked about, and what that would cost; nothing is spent."""
+) -> Planned:
+    """Returns what generate_queries would do, and what that would cost; nothing is asked or spent."""
     options = options or GenerateOptions()
     plugin = BACKENDS.load(backend)
-    sample = sample_documents(dataset.corpus, options.documents, options.seed, encoder, cache)
+    sample, cut = _chosen(dataset, options, encoder, cache)
     if not hasattr(plugin, "estimate"):
-        return sample, Estimate(len(sample.document_ids), 0, 0, 0, 0, None, 0)
+        return Planned(sample, cut, Estimate(len(cut.texts), 0, 0, 0, 0, None, 0))
+    setting = _setting(plugin, dataset, options, cache_folder, _embed(encoder, cache))
+    return Planned(sample, cut, plugin.estimate(cut.texts, backend_options or plugin.OPTIONS(), setting))
+
+
+def _chosen(
+    dataset: RetrievalDataset, options: GenerateOptions, encoder: Encoder | None, cache: EmbeddingCache | None
+) -> tuple[Sample, Cut]:
+    sample = sample_documents(dataset.corpus, options.documents, options.seed, encoder, cache)
     texts = {document_id: dataset.corpus[document_id] for document_id in sample.document_ids}
-    setting = _setting(plugin, dataset, options, cache_folder)
-    return sample, plugin.estimate(texts, backend_options or plugin.OPTIONS(), setting)
+    cut = cut_documents(texts, options.document_tokens, encoder)
+    if cut.shortened:
+        whose = "the encoder reads" if cut.by_encoder else "--document-tokens allows"
+        progress.say(f"{len(cut.shortened)} of {len(texts)} documents are cut at the {cut.limit} tokens that {whose}")
+    return sample, cut
+
+
+def _embed(encoder: Encoder | None, cache: EmbeddingCache | None) -> Embed | None:
+    if encoder is None:
+        return None
+    return lambda texts: (cache or EmbeddingCache(None)).encode(encoder, texts, "query")
 
 
 def _setting(
-    plugin: Any, dataset: RetrievalDataset, options: GenerateOptions, cache_folder: Path | None
+    plugin: Any, dataset: RetrievalDataset, options: GenerateOptions, cache_folder: Path | None, embed: Embed | None
 ) -> GenerationSetting:
     sources = dataset.extra.get("document_sources") or {}
     return GenerationSetting(
@@ -123,13 +157,15 @@ def _setting(
         options.seed,
         cache_folder,
         headings={name: source.get("headings", ()) for name, source in sources.items()},
+        embed=embed,
     )
 
 
-def _report(sample: Sample, added: Added, tally: Tally) -> GenerationReport:
+def _report(sample: Sample, cut: Cut, added: Added, tally: Tally) -> GenerationReport:
     fresh = added.queries.values()
     return GenerationReport(
         sample,
+        cut,
         queries=len(added.queries),
         repeated=added.repeated,
         by_kind=dict(Counter(query.kind for query in fresh)),

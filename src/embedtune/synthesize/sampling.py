@@ -6,16 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import faiss
-import numpy as np
-
 from embedtune.data.near_duplicates import same_or_near, same_texts
 from embedtune.models.cache import EmbeddingCache
-from embedtune.models.encoder import Encoder, Vectors
+from embedtune.models.encoder import Encoder
+from embedtune.synthesize.coverage import nearest_to_centres
 
 __all__ = ["Sample", "sample_documents"]
-
-_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def sample_documents(
         else:
             texts = [corpus[document_id] for document_id in left]
             vectors = (cache or EmbeddingCache(None)).encode(encoder, texts, "document")
-            rows = _nearest_to_centres(vectors, count, seed)
+            rows = nearest_to_centres(vectors, count, seed)
             chosen, clusters = [left[row] for row in rows], count
     places = set(chosen)
     copies = {group[0]: group[1:] for group in same_texts(corpus, ids) if group[0] in places}
@@ -66,16 +62,3 @@ def sample_documents(
 
 def _lot(seed: int, text: str) -> bytes:
     return hashlib.blake2b(f"{seed}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def _nearest_to_centres(vectors: Vectors, count: int, seed: int) -> list[int]:
-    """Returns `count` different rows: the one nearest to each centre; for empty clusters, the farthest ones left."""
-    means = faiss.Kmeans(vectors.shape[1], count, niter=_ROUNDS, seed=seed, min_points_per_centroid=1)
-    means.train(vectors)
-    distances, clusters = means.index.search(vectors, 1)
-    order = np.argsort(distances[:, 0], kind="stable")
-    _, first = np.unique(clusters[order, 0], return_index=True)
-    rows = order[np.sort(first)].tolist()
-    taken = set(rows)
-    farthest = (row for row in order[::-1].tolist() if row not in taken)
-    return [*rows, *(next(farthest) for _ in range(count - len(rows)))]

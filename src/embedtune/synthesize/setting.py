@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from embedtune.models.encoder import Vectors
 
 __all__ = ["GenerationSetting", "Tally"]
 
@@ -41,7 +43,8 @@ class GenerationSetting:
     """The part of a backend's task that doesn't depend on the backend.
 
     `kinds` are weights. `per_document` is exact; None leaves 1 to 3 to the backend, by the
-    document's length. `headings` holds the heading path of documents whose file had one.
+    document's length. `headings` holds the heading path of documents whose file had one; `embed` gives
+    the encoder's vectors of queries, where there is an encoder.
     """
 
     kinds: Mapping[str, float]
@@ -49,6 +52,7 @@ class GenerationSetting:
     seed: int = 42
     cache_folder: Path | None = None
     headings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    embed: Callable[[list[str]], Vectors] | None = None
     tally: Tally = field(default_factory=Tally)
 
     def random_for(self, text: str) -> random.Random:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedtune import progress
 from embedtune.artifact import refuse_strangers
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError, OptionsError
+from embedtune.evaluate.doctor_options import DoctorOptions
+from embedtune.evaluate.false_negatives import diagnose
 from embedtune.models.cache import EmbeddingCache
-from embedtune.models.encoder import EncoderOptions
+from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.tuned import TUNED_MODEL, TunedModel
 from embedtune.options import Options
 from embedtune.train.job import Checkpoint, TrainingJob
@@ -21,6 +24,7 @@ from embedtune.train.trainer import TrainOptions
 __all__ = ["Checkpoint", "TrainOptions", "TrainResult", "train"]
 
 _FEWEST_QUERIES = 2
+_QUERIES_DIAGNOSED = 100
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def train(
     """Adapts an encoder by a method and writes the tuned model to `folder`.
 
     `options` are the method's own (TrainOptions for full). Whatever the method, the val split
-    decides how far to go, and the base comes out as it was where nothing beat it. Raises
+    decides how far to go, and the base comes out as it was where nothing beat it. Before the
+    first step the false-negative doctor looks at the negatives and warns. Raises
     EmbedtuneError where there is too little to learn from or the numbers break down; nothing is
     written then.
     """
@@ -57,20 +62,31 @@ def train(
         raise OptionsError(f"the method {method!r} takes {plugin.OPTIONS.__name__}, found {type(options).__name__}")
     refuse_strangers(folder, TUNED_MODEL, overwrite)
     _refuse_too_little(training_set)
+    encoder_options, cache = encoder_options or EncoderOptions(), cache or EmbeddingCache(None)
+    doubts = _doubts(training_set, encoder, encoder_options, cache, getattr(options, "scale", None))
     job = TrainingJob(
-        training_set,
-        encoder,
-        folder,
-        encoder_options or EncoderOptions(),
-        cache or EmbeddingCache(None),
-        made_from or {},
-        overwrite,
+        training_set, encoder, folder, encoder_options, cache, dict(made_from or {}) | {"doubts": doubts}, overwrite
     )
     tuned: TunedModel = plugin.fit(job, options)
     record = tuned.manifest["made_from"]
     return TrainResult(
         tuned, [Checkpoint(**checkpoint) for checkpoint in record["checkpoints"]], Checkpoint(**record["chosen"])
     )
+
+
+def _doubts(
+    training_set: TrainingSet, encoder: str, options: EncoderOptions, cache: EmbeddingCache, scale: float | None
+) -> list[str]:
+    """Returns what the false-negative doctor warns of, and says it; looks at nothing where there are no negatives."""
+    negatives = {example.query_id: example.negative_ids for example in training_set.examples if example.negative_ids}
+    if not negatives:
+        return []
+    doctor = DoctorOptions(diagnosed_queries=_QUERIES_DIAGNOSED, scale=scale or DoctorOptions().scale)
+    diagnosis = diagnose(training_set.dataset, negatives, load_encoder(encoder, options), cache=cache, options=doctor)
+    warnings = [] if diagnosis is None else list(diagnosis.warnings)
+    for warning in warnings:
+        progress.say(f"warning: {warning}")
+    return warnings
 
 
 def _refuse_too_little(training_set: TrainingSet) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from embedtune.data.source_document import Heading, SourceDocument
 from embedtune.data.text_files import read_text
 
-__all__ = ["parse"]
+__all__ = ["headings_in", "parse"]
 
 _HASHES = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
@@ -20,10 +20,11 @@ _NO_TITLE = re.compile(r" {0,3}([-*+>|]|\d+[.)])|\s*$| {4}")
 def parse(path: Path) -> Iterator[SourceDocument]:
     """Yields the file's text, unchanged, with its headings."""
     text = read_text(path)
-    yield SourceDocument(text, list(_headings(text)))
+    yield SourceDocument(text, list(headings_in(text)))
 
 
-def _headings(text: str) -> Iterator[Heading]:
+def headings_in(text: str) -> Iterator[Heading]:
+    """Yields a Markdown text's headings in order."""
     start, fence = 0, ""
     previous, previous_start = "", 0
     for line in text.splitlines(keepends=True):

@@ -1,0 +1,201 @@
+"""Which negatives train the better model? No negatives, and those of four rules, same budget.
+
+python benchmarks/negatives.py SCIFACT ENCODER CMRC2018 CHINESE_ENCODER [CACHE]: a dataset file and the encoder to
+tune on it, twice. Every arm trains one epoch over the same queries in the same batches, with the same number of
+negatives a query; each seed changes the batches and what is drawn. Test `ndcg_at_10` over the whole corpus. What
+is done is in negatives.json beside this file and isn't done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedtune import progress
+from embedtune.artifact import provenance, write_text_whole
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.training_set import TrainingSet
+from embedtune.evaluate.comparison import compare
+from embedtune.evaluate.evaluation import Evaluation, evaluate
+from embedtune.evaluate.scores import Scores
+from embedtune.mine.mining import mine_negatives
+from embedtune.mine.options import MineOptions
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import Encoder, EncoderOptions, load_encoder
+from embedtune.search.dense import DenseRetriever
+from embedtune.search.run import Run
+from embedtune.train.training import TrainOptions, train
+
+SEEDS = (42, 43, 44)
+NEGATIVES = 2
+QUERIES = 600
+MAX_LENGTH = 96
+VAL_DOCUMENTS = 400
+MEASURE = "ndcg_at_10"
+RESULT = Path(__file__).with_suffix(".json")
+
+Negatives = Mapping[str, list[str]]
+Miner = Callable[[RetrievalDataset, Encoder, EmbeddingCache, int], Negatives]
+
+
+def by(**options: Any) -> Miner:
+    """Returns a miner of ours with these options."""
+
+    def mine(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache, seed: int) -> Negatives:
+        return mine_negatives(dataset, encoder, cache=cache, options=MineOptions(seed=seed, **options)).negatives
+
+    return mine
+
+
+def by_sentence_transformers(
+    dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache, seed: int
+) -> dict[str, list[str]]:
+    """Returns what sentence-transformers' miner finds with its defaults, by the same vectors."""
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from sentence_transformers.util import mine_hard_negatives
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    static = StaticEmbedding(Tokenizer(WordLevel({"a": 0}, unk_token="a")), embedding_dim=encoder.dim)  # noqa: S106
+    model = SentenceTransformer(modules=[static], device="cpu")
+    model.encode_document = lambda texts, **_: cache.encode(encoder, list(texts), "document")
+    model.encode_query = lambda texts, **_: cache.encode(encoder, list(texts), "query")
+    train_ids = dataset.split_query_ids("train")
+    pairs = [(dataset.queries[q], dataset.corpus[d]) for q in train_ids for d in dataset.positives(q)]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        mined = mine_hard_negatives(
+            Dataset.from_dict({"query": [q for q, _ in pairs], "positive": [d for _, d in pairs]}),
+            model,
+            corpus=list(dataset.corpus.values()),
+            num_negatives=NEGATIVES,
+            verbose=False,
+        )
+    query_id = {dataset.queries[q]: q for q in train_ids}
+    document_id = {text: d for d, text in dataset.corpus.items()}
+    negatives: dict[str, list[str]] = {q: [] for q in train_ids}
+    for query, negative in zip(mined["query"], mined["negative"], strict=True):
+        if document_id[negative] not in negatives[query_id[query]]:
+            negatives[query_id[query]].append(document_id[negative])
+    return negatives
+
+
+ARMS: dict[str, Miner | None] = {
+    "no negatives": None,
+    "positive-aware (default)": by(negatives=NEGATIVES),
+    "case study: ranks 51-100": by(strategy="rank-window", from_=50, to=100, sample=15),
+    "sentence-transformers' defaults": by_sentence_transformers,
+    "FlagEmbedding: ranks 2-200": by(strategy="rank-window", from_=2, to=200, sample=15),
+}
+
+
+def smaller(dataset: RetrievalDataset) -> RetrievalDataset:
+    """Returns the dataset with at most QUERIES training queries, always the same ones."""
+    train_ids = dataset.split_query_ids("train")
+    kept = train_ids if len(train_ids) <= QUERIES else random.Random(SEEDS[0]).sample(train_ids, QUERIES)
+    return replace(dataset, queries_split=dict(dataset.queries_split) | {"train": kept})
+
+
+def test(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -> list[float]:
+    """Returns the measure of each test query."""
+    retriever = DenseRetriever(encoder, dataset.corpus, cache)
+    return evaluate(dataset, retriever, split="test").scores.values[MEASURE].round(5).tolist()
+
+
+def run(dataset: RetrievalDataset, name: str, arm: str, seed: int, cache: EmbeddingCache) -> dict[str, Any]:
+    """Returns the scores of one arm and seed, and how the training went."""
+    options = EncoderOptions(max_length=MAX_LENGTH)
+    miner, base = ARMS[arm], load_encoder(name, options)
+    negatives = {} if miner is None else miner(dataset, base, cache, seed)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(
+            TrainingSet.build(dataset, "train", negatives, NEGATIVES),
+            name,
+            Path(folder) / "model",
+            options=TrainOptions(epochs=1, validations=1, val_max_documents=VAL_DOCUMENTS, seed=seed),
+            encoder_options=options,
+            cache=cache,
+        )
+        seconds = time.perf_counter() - started
+        scores = test(dataset, load_encoder(result.model.folder, options), EmbeddingCache(None))
+    return {
+        "scores": scores,
+        "chosen_step": result.chosen.step,
+        "val": [checkpoint.score for checkpoint in result.checkpoints],
+        "loss": result.checkpoints[-1].loss,
+        "doubts": len(result.model.manifest["made_from"]["doubts"]),
+        "train_seconds": round(seconds, 1),
+    }
+
+
+def evaluation(scores: list[float]) -> Evaluation:
+    """Returns per-query means over seeds in the form that `compare` takes."""
+    ids = tuple(str(i) for i in range(len(scores)))
+    return Evaluation(Scores(ids, {MEASURE: np.array(scores)}), Run({}), dict.fromkeys(ids, ""), "the same")
+
+
+def summary(done: dict[str, Any]) -> dict[str, Any]:
+    """Returns each arm's mean, its seeds, and its paired difference to the arm without negatives, by query."""
+    means = {
+        arm: np.mean([done[arm][str(seed)]["scores"] for seed in SEEDS], axis=0).tolist()
+        for arm in ARMS
+        if all(str(seed) in done.get(arm, {}) for seed in SEEDS)
+    }
+    table = {}
+    for arm, scores in means.items():
+        table[arm] = {
+            MEASURE: round(float(np.mean(scores)), 4),
+            "seeds": [round(float(np.mean(done[arm][str(seed)]["scores"])), 4) for seed in SEEDS],
+            "base_kept": sum(done[arm][str(seed)]["chosen_step"] == 0 for seed in SEEDS),
+        }
+        for other in ("no negatives", "positive-aware (default)"):
+            if other in means and other != arm:
+                found = compare(evaluation(means[other]), evaluation(scores)).main
+                interval = [round(bound, 4) for bound in found.interval]
+                table[arm][f"minus {other}"] = {
+                    "mean": round(found.mean, 4),
+                    "interval": interval,
+                    "p": round(found.p, 4),
+                }
+    return table
+
+
+def main() -> None:
+    """Runs what isn't done yet, seeds first, so that a run that breaks off has whole arms to compare."""
+    words = sys.argv[1:]
+    cache = EmbeddingCache(words[4] if len(words) > 4 else None)
+    content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"runs": {}}
+    settings = {"negatives": NEGATIVES, "queries": QUERIES, "max_length": MAX_LENGTH, "epochs": 1, "batch_size": 32}
+    for path, name in ((Path(words[0]), words[1]), (Path(words[2]), words[3])):
+        dataset = smaller(RetrievalDataset.read(path))
+        done = content["runs"].setdefault(path.parent.name, {})
+        if "base" not in done:
+            done["base"] = test(dataset, load_encoder(name, EncoderOptions(max_length=MAX_LENGTH)), cache)
+        for seed in SEEDS:
+            for arm in ARMS:
+                if str(seed) not in done.setdefault(arm, {}):
+                    done[arm][str(seed)] = run(dataset, name, arm, seed, cache)
+                    scores = done[arm][str(seed)]["scores"]
+                    print(path.parent.name, arm, seed, round(float(np.mean(scores)), 4), flush=True)
+                content["summary"] = {c: summary(runs) for c, runs in content["runs"].items()}
+                content |= {"settings": settings} | provenance()
+                write_text_whole(RESULT, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    print(json.dumps(content["summary"], indent=1))
+
+
+if __name__ == "__main__":
+    with progress.shown():
+        main()

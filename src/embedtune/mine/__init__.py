@@ -1,0 +1,1 @@
+"""Positives → hard negatives: documents that look right and aren't."""
