@@ -66,7 +66,7 @@ def eval_command(
         from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
 
         loaded = SentenceTransformerEncoder(load_model(encoder, encoder_options), encoder_options)
-        progress.say(f"{encoder}: {loaded.precision} on {loaded.device}, at most {loaded.max_length} tokens a text")
+        progress.say(f"{encoder}: {loaded}")
     cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
     evaluation = evaluate(
         data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from embedtune.options import Options
 
-__all__ = ["Backend", "Encoder", "EncoderOptions", "Precision", "TextKind", "Vectors", "load_encoder"]
+__all__ = ["Backend", "Encoder", "EncoderOptions", "FloatPrecision", "Precision", "TextKind", "Vectors", "load_encoder"]
 
 TextKind = Literal["query", "document"]
-Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+FloatPrecision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal[FloatPrecision, "int8"]
 Backend = Literal["auto", "packed", "sentence-transformers"]
 Vectors = npt.NDArray[np.float32]
 """Shape (number of texts, dim), float32."""
@@ -43,7 +44,10 @@ class EncoderOptions(Options):
         default=None, ge=2, description="Longest text in tokens, special tokens included; default: the model's limit."
     )
     tokens_per_batch: int = Field(default=8192, ge=64, description="Tokens encoded at once.")
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps; several with commas.")
+    processes: int = Field(
+        default=1, ge=1, description="Processes that encode, weights shared; of several devices each has its own."
+    )
     revision: str | None = Field(default=None, description="Branch, tag or commit of a model on the Hub.")
     trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model.")
 
@@ -78,4 +82,8 @@ def load_encoder(name: str | Path, options: EncoderOptions | None = None) -> Enc
     from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
 
     options = options or EncoderOptions()
+    if options.processes > 1 or "," in options.device:
+        from embedtune.models.pool import EncoderPool
+
+        return EncoderPool(str(name), options)
     return SentenceTransformerEncoder(load_model(str(name), options), options)

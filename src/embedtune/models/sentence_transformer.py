@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,10 +45,10 @@ class SentenceTransformerEncoder:
     """A model with its prompts, length limit and precision; see the Encoder protocol.
 
     The model given is used up: moved to the device and cast to the precision, or packed and its
-    own weights let go. Its fingerprint is taken first.
+    own weights let go. Its fingerprint is taken first. `shareable` is for EncoderPool.
     """
 
-    def __init__(self, model: SentenceTransformer, options: EncoderOptions) -> None:
+    def __init__(self, model: SentenceTransformer, options: EncoderOptions, *, shareable: bool = False) -> None:
         apply_options(model, options)
         self.fingerprint = model_fingerprint(model)
         self.device = choose_device(options.device)
@@ -55,13 +56,13 @@ class SentenceTransformerEncoder:
         self.normalise = model.similarity_fn_name == "cosine"
         self.model = model
         self._tokens_wanted = options.tokens_per_batch
-        self._forward, self._float_forward = self._choose_forward(options.backend)
+        self._forward, self._float_forward = self._choose_forward(options.backend, shareable)
 
-    def _choose_forward(self, backend: str) -> tuple[Forward, PackedForward | None]:
+    def _choose_forward(self, backend: str, shareable: bool) -> tuple[Forward, PackedForward | None]:
         """Returns the forward pass, and for int8 the float32 one to compare it with once."""
         model, precision = self.model, self.precision
         if self.device.type == "cpu" and backend != "sentence-transformers" and can_pack_model(model, precision):
-            forward = PackedForward(model, cast("PackedPrecision", precision))
+            forward = PackedForward(model, cast("PackedPrecision", precision), shareable=shareable)
             compared = PackedForward(model, "float32") if precision == "int8" else None
             let_go_of_weights(model)
             return forward, compared
@@ -121,8 +122,7 @@ class SentenceTransformerEncoder:
                 f"the first being {texts[bad[0]][:80]!r}",
                 remedy="try --precision float32; if that fails too the weights are damaged",
             )
-        if self._float_forward is not None and texts:
-            self._say_loss(self._float_forward, texts, kind, vectors)
+        self.say_loss(texts, kind, vectors)
         return vectors
 
     def count_tokens(self, texts: list[str]) -> list[int]:
@@ -150,9 +150,19 @@ class SentenceTransformerEncoder:
             vectors[positions] = fresh
         return vectors
 
-    def _say_loss(self, exact: Forward, texts: list[str], kind: TextKind, vectors: Vectors) -> None:
-        """Says once how near the int8 vectors are to float32's, on a sample of the first texts."""
-        self._float_forward = None
+    def for_worker(self) -> SentenceTransformerEncoder:
+        """Returns an encoder with the same weights that computes on one thread."""
+        single = copy.copy(self)
+        single._forward = copy.copy(self._forward)
+        single._forward.workers = 1
+        single._float_forward = None
+        return single
+
+    def say_loss(self, texts: list[str], kind: TextKind, vectors: Vectors) -> None:
+        """Says once how near int8 vectors are to float32's, on a sample of the first texts."""
+        exact, self._float_forward = self._float_forward, None
+        if exact is None or not texts:
+            return
         sample = list(range(0, len(texts), max(1, len(texts) // _COMPARED_TEXTS)))[:_COMPARED_TEXTS]
         reference = self._encode(exact, [texts[i] for i in sample], kind)
         norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(vectors[sample], axis=1)

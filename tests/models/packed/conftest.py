@@ -11,7 +11,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789.,?!:-你好世界检索模型�
 
 
 def build_model(folder: Path, architecture: str, *, pooling="mean", include_prompt=True, dense=False, positions=512):
-    """Writes a random two-layer model with heads of 32 that knows single characters, as a sentence-transformers folder."""
+    """Writes a random two-layer model with heads of 32 that knows single characters."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -24,11 +24,16 @@ def build_model(folder: Path, architecture: str, *, pooling="mean", include_prom
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]  # the padding id is 1, as RoBERTa has it
     vocabulary = {token: number for number, token in enumerate([*special, *ALPHABET])}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = Split(Regex(r"\s+"), "removed")
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106
     tokenizer.pre_tokenizer = Split(Regex("."), "isolated")
     tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    names = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
     offset = 0 if architecture == "bert" else 2
     torch.manual_seed(ARCHITECTURES.index(architecture))
     config = AutoConfig.for_model(
@@ -45,9 +50,10 @@ def build_model(folder: Path, architecture: str, *, pooling="mean", include_prom
     backbone = folder / "backbone"
     AutoModel.from_config(config).save_pretrained(backbone)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions, **names).save_pretrained(backbone)
-    modules = [Transformer(str(backbone), max_seq_length=positions), Pooling(64, pooling, include_prompt=include_prompt)]
+    pooled = Pooling(64, pooling, include_prompt=include_prompt)
+    modules = [Transformer(str(backbone), max_seq_length=positions), pooled]
     if dense:
-        modules += [Dense(modules[1].pooling_output_dimension, 32), Normalize()]
+        modules += [Dense(pooled.pooling_output_dimension, 32), Normalize()]
     prompts = {"query": "为这个句子生成表示:", "document": ""}
     model = SentenceTransformer(modules=modules, prompts=prompts, device="cpu", similarity_fn_name="cosine")
     model.save_pretrained(str(folder / "model"), create_model_card=False)

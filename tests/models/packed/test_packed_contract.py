@@ -8,7 +8,6 @@ import random
 import numpy as np
 import pytest
 import torch
-
 from tests.models.packed.conftest import ALPHABET, ARCHITECTURES
 
 POOLINGS = ["mean", "cls", "lasttoken", "max", "mean_sqrt_len_tokens", "weightedmean"]
@@ -94,10 +93,10 @@ def test_another_architecture_falls_back(tmp_path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
+    from tests.conftest import build_tiny_model
     from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
 
     from embedtune.errors import EncoderError
-    from tests.conftest import build_tiny_model
 
     donor = build_tiny_model(tmp_path / "donor") / ".." / "backbone"
     tokenizer = AutoTokenizer.from_pretrained(donor)

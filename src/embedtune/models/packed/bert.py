@@ -26,7 +26,7 @@ def can_pack(model: nn.Module, precision: str) -> bool:
     config: Any = getattr(model, "config", None)
     if getattr(config, "model_type", None) not in _POSITIONS_FROM_0 | _POSITIONS_AFTER_PADDING:
         return False
-    if precision not in _DTYPES or not torch.backends.mkldnn.is_available():
+    if precision not in _DTYPES or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     plain = not (config.is_decoder or config.add_cross_attention) and config.hidden_act == "gelu"
     if precision == "int8":
@@ -67,9 +67,9 @@ class PackedBert:
     def __call__(self, texts: PackedTexts) -> Tensor:
         """Returns the last hidden state of every token, (tokens, width)."""
         places = functional.embedding(self._positions(texts), self._places)
-        x: Any = layer_norm(functional.embedding(texts.ids, self._words).add_(places), self._norm)
+        x: Tensor | Quantised = layer_norm(functional.embedding(texts.ids, self._words).add_(places), self._norm)
         for layer in self._layers:
-            x = layer(x, texts, self._attend)
+            x = layer(x, texts, self._attend)  # type: ignore[arg-type]
         return x.value if isinstance(x, Quantised) else x
 
     def _positions(self, texts: PackedTexts) -> Tensor:
@@ -80,7 +80,8 @@ class PackedBert:
         before = torch.cumsum(real, dim=0) - real.long()
         first = before[texts.borders[:-1].clamp(max=len(before) - 1)]
         own = before - torch.repeat_interleave(first, texts.lengths, output_size=len(texts.ids)) + 1
-        return own * real + self._padding_id
+        positions: Tensor = own * real + self._padding_id
+        return positions
 
 
 def _layer(layer: Any, head_size: int) -> LayerWeights:
