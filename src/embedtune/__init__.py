@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from embedtune.models.encoder import EncoderOptions as EncoderOptions
     from embedtune.models.encoder import load_encoder as load_encoder
     from embedtune.models.tuned import TunedModel as TunedModel
+    from embedtune.models.vector_map import VectorMap as VectorMap
     from embedtune.search.bm25 import BM25Retriever as BM25Retriever
     from embedtune.search.dense import DenseRetriever as DenseRetriever
     from embedtune.search.fusion import fuse as fuse
@@ -54,10 +55,16 @@ if TYPE_CHECKING:
     from embedtune.synthesize.generation import GenerateOptions as GenerateOptions
     from embedtune.synthesize.generation import generate_queries as generate_queries
     from embedtune.synthesize.material import FilterModels as FilterModels
+    from embedtune.train.map_training import AdapterOptions as AdapterOptions
+    from embedtune.train.methods.lora import LoraOptions as LoraOptions
+    from embedtune.train.methods.nudge import NudgeOptions as NudgeOptions
     from embedtune.train.training import TrainOptions as TrainOptions
     from embedtune.train.training import train as train
 
 _HOME_OF = {
+    "AdapterOptions": "train.map_training",
+    "LoraOptions": "train.methods.lora",
+    "NudgeOptions": "train.methods.nudge",
     "TrainOptions": "train.training",
     "DoctorOptions": "evaluate.doctor_options",
     "MineOptions": "mine.options",
@@ -84,6 +91,7 @@ _HOME_OF = {
     "Scores": "evaluate.scores",
     "TrainingSet": "data.training_set",
     "TunedModel": "models.tuned",
+    "VectorMap": "models.vector_map",
     "VectorIndex": "search.vector_index",
     "check_dataset": "data.checks",
     "chunk_documents": "data.chunking",

@@ -23,7 +23,7 @@ def private_mebibytes(pid):
 
 @pytest.fixture
 def pool(tiny_model):
-    with EncoderPool(str(tiny_model), EncoderOptions(precision="float32", device="cpu", processes=2)) as started:
+    with load_encoder(tiny_model, EncoderOptions(precision="float32", device="cpu", processes=2)) as started:
         yield started
 
 
@@ -55,8 +55,8 @@ def test_workers_share_the_weights():
     """A worker's own memory doesn't grow by the 90 MB of all-MiniLM-L6-v2's weights."""
     from embedtune.models.sentence_transformer import SentenceTransformerEncoder
 
-    def worker_mebibytes(name, tmp=None):
-        with EncoderPool(name, EncoderOptions(precision="float32", device="cpu", processes=2)) as started:
+    def worker_mebibytes(name):
+        with load_encoder(name, EncoderOptions(precision="float32", device="cpu", processes=2)) as started:
             started.encode(TEXTS, "document")
             assert isinstance(started._encoder, SentenceTransformerEncoder)
             return private_mebibytes(started._workers[0].process.pid)

@@ -22,18 +22,24 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.sentence_transformer import load_model
 from embedtune.search.dense import DenseRetriever
+from embedtune.train.map_training import AdapterOptions
 from embedtune.train.methods import METHODS
 from embedtune.train.methods.lora import LoraOptions, _add_lora, _merged
+from embedtune.train.methods.nudge import NudgeOptions
 from embedtune.train.training import TrainOptions, train
 
 FLOAT32 = EncoderOptions(precision="float32")
 LEARNS = {
     "full": TrainOptions(epochs=12, batch_size=8, learning_rate=3e-3, validations=4, val_split="train"),
     "lora": LoraOptions(epochs=12, batch_size=8, learning_rate=5e-3, validations=4, val_split="train"),
+    "adapter": AdapterOptions(epochs=80, batch_size=8, learning_rate=3e-2, val_split="train"),
+    "nudge": NudgeOptions(val_split="train"),
 }
 ONLY_HURTS = {
     "full": LEARNS["full"].model_copy(update={"learning_rate": 5.0, "epochs": 2}),
     "lora": LEARNS["lora"].model_copy(update={"learning_rate": 1.0, "epochs": 2}),
+    "adapter": LEARNS["adapter"].model_copy(update={"learning_rate": 1e4, "epochs": 2}),
+    "nudge": NudgeOptions(val_split="val", allow_low_coverage=True),
 }
 TEXTS = ["水壶里有水垢怎么办", "green tea"]
 READER = f"""
@@ -75,7 +81,8 @@ def test_learns_and_is_as_good_as_it_says(tuned, sample, method):
     result = tuned[method]
     assert result.chosen.score > result.checkpoints[0].score + 0.1
     retriever = DenseRetriever(load_encoder(result.model.folder, FLOAT32), sample.corpus, EmbeddingCache(None))
-    again = evaluate(sample, retriever, split="train").scores.mean("ndcg_at_10")
+    measure = result.model.manifest["made_from"]["measure"]
+    again = evaluate(sample, retriever, split="train").scores.mean(measure)
     assert again == pytest.approx(result.chosen.score, abs=1e-6)
 
 
@@ -90,10 +97,13 @@ def test_opens_with_plain_sentence_transformers_in_another_process(tuned):
 
 
 @every_method
-def test_the_base_comes_out_where_it_only_hurts(training_set, tiny_model, tmp_path, method):
+def test_the_base_comes_out_where_it_only_hurts(training_set, tiny_model, tmp_path, sample, method):
     result = tune(training_set, tiny_model, tmp_path / "m", method, ONLY_HURTS[method])
     assert result.chosen.step == 0
-    assert load_encoder(tmp_path / "m", FLOAT32).cache_key == load_encoder(tiny_model, FLOAT32).cache_key
+    assert load_encoder(tmp_path / "m", FLOAT32).cache_key["weights"] == load_encoder(tiny_model, FLOAT32).fingerprint
+    retriever = DenseRetriever(load_encoder(tmp_path / "m", FLOAT32), sample.corpus, EmbeddingCache(None))
+    base = DenseRetriever(load_encoder(tiny_model, FLOAT32), sample.corpus, EmbeddingCache(None))
+    assert retriever.retrieve(sample.queries, 24).rankings == base.retrieve(sample.queries, 24).rankings
 
 
 @every_method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,15 @@ from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
-from embedtune.models.encoder import EncoderOptions
+from embedtune.models.encoder import Encoder, EncoderOptions
 from embedtune.search.indexes import INDEXES
 
+if TYPE_CHECKING:
+    from embedtune.evaluate.scores import Scores
+
 __all__ = ["eval_command"]
+
+_MAIN = "ndcg_at_10"
 
 
 @command
@@ -63,9 +68,9 @@ def eval_command(
     progress.say(f"{dataset}: {len(data.corpus)} documents, {query_count} queries in split {split!r}")
     loaded = None
     if needs_encoder(retriever) and encoder is not None:
-        from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
+        from embedtune.models.encoder import load_encoder
 
-        loaded = SentenceTransformerEncoder(load_model(encoder, encoder_options), encoder_options)
+        loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
     cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
     evaluation = evaluate(
@@ -75,6 +80,7 @@ def eval_command(
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
     if loaded is not None:
         progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+    apart = _apart(data, evaluation.scores, loaded)
     if out is not None:
         made_from = {
             "dataset": str(dataset),
@@ -91,5 +97,20 @@ def eval_command(
             if loaded is None
             else {"query": loaded.prompt("query"), "document": loaded.prompt("document")},
         }
-        write_evaluation(evaluation, out, made_from, overwrite=overwrite)
+        write_evaluation(evaluation, out, made_from, overwrite=overwrite, apart=apart)
     typer.echo(json.dumps(evaluation.scores.means(), indent=2))
+
+
+def _apart(data: RetrievalDataset, scores: Scores, encoder: Encoder | None) -> dict[str, Any] | None:
+    """Says and returns the scores apart for queries whose documents moved, where any moved."""
+    from embedtune.evaluate.apart import means_apart, queries_about
+    from embedtune.models.tuned_encoder import moved_documents_of
+
+    moved = None if encoder is None else moved_documents_of(encoder)
+    if moved is None:
+        return None
+    apart = means_apart(scores, queries_about(data, scores.query_ids, moved.ids))
+    for name, group in apart.items():
+        best = f": {_MAIN} {group['means'][_MAIN]}" if _MAIN in group["means"] else ""
+        progress.say(f"{name}: {group['queries']} queries{best}")
+    return apart

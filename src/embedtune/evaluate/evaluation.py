@@ -64,9 +64,17 @@ def evaluate(
 
 
 def write_evaluation(
-    evaluation: Evaluation, folder: Path, made_from: Mapping[str, Any], *, overwrite: bool = False
+    evaluation: Evaluation,
+    folder: Path,
+    made_from: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    apart: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes scores.json (means and every query's scores), run.trec and the manifest, whole."""
+    """Writes scores.json (means and every query's scores), run.trec and the manifest, whole.
+
+    `apart` are means of groups of queries, kept in scores.json where there are any.
+    """
     scores = evaluation.scores
     content = {
         "means": scores.means(),
@@ -79,7 +87,7 @@ def write_evaluation(
             }
             for row, query_id in enumerate(scores.query_ids)
         },
-    }
+    } | ({} if apart is None else {"apart": apart})
     with Artifact.create(folder, EVALUATION, made_from, overwrite=overwrite) as temporary:
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         (temporary / _SCORES_FILE).write_text(text, encoding="utf-8")

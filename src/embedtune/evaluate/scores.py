@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,12 @@ class Scores:
     def mean(self, measure: str) -> float:
         """Returns the mean over the queries."""
         return float(self.values[measure].mean())
+
+    def of(self, query_ids: Collection[str]) -> Scores:
+        """Returns the scores of those queries alone, in this order."""
+        rows = [row for row, query_id in enumerate(self.query_ids) if query_id in query_ids]
+        values = {measure: array[rows] for measure, array in self.values.items()}
+        return Scores(tuple(self.query_ids[row] for row in rows), values)
 
     def means(self) -> dict[str, float]:
         """Returns every measure's mean, rounded to five decimals."""

@@ -18,7 +18,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,6 +32,7 @@ from embedtune.artifact import disk_errors, write_text_whole
 from embedtune.errors import EncoderError, OptionsError, describe_unknown
 from embedtune.models.encoder import Encoder, TextKind, Vectors
 from embedtune.models.segment import KEY_BYTES, Keys, Segment, SegmentError, StoredVectors, write_segment
+from embedtune.models.tuned_encoder import TunedEncoder, moved_documents_of
 
 __all__ = ["CachePrecision", "EmbeddingCache", "default_cache_folder"]
 
@@ -60,7 +62,7 @@ class EmbeddingCache:
 
     With the precision float16 vectors take half the disk, and are rounded before they are
     returned the first time, so that every time gives the same. `encoded` counts the texts that
-    had to be encoded since the cache was opened.
+    had to be encoded since the cache was opened, `encoded_of` by kind.
     """
 
     def __init__(self, folder: str | Path | None, precision: str = "float32") -> None:
@@ -69,6 +71,7 @@ class EmbeddingCache:
         self.folder = None if folder is None else Path(folder)
         self.precision = precision
         self.encoded = 0
+        self.encoded_of: Counter[TextKind] = Counter()
 
     def encode(self, encoder: Encoder, texts: list[str], kind: TextKind) -> Vectors:
         """Returns (len(texts), dim) float32 in the order of the texts, as the encoder would.
@@ -76,6 +79,8 @@ class EmbeddingCache:
         Equal texts are encoded once. What is done is on disk every half minute, and also when
         the work is interrupted. Raises StorageError where the disk is full.
         """
+        if isinstance(encoder, TunedEncoder):
+            return encoder.finish(self.encode(encoder.base, texts, kind), kind)
         unique = list(dict.fromkeys(texts))
         first_place = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))
         places = np.fromiter(map(first_place.__getitem__, unique), dtype=np.int64, count=len(unique))
@@ -87,11 +92,18 @@ class EmbeddingCache:
         for rows, fresh in _encode_in_steps(encoder, fresh_texts, kind, store, keys[missing] if store else keys):
             vectors[places[missing[rows]]] = fresh if store is None else store.as_stored(fresh)
         self.encoded += len(missing)
+        self.encoded_of[kind] += len(missing)
         if len(unique) < len(texts):
             source = np.fromiter(map(first_place.__getitem__, texts), dtype=np.int64, count=len(texts))
             copies = np.flatnonzero(source != np.arange(len(texts)))
             vectors[copies] = vectors[source[copies]]
         return vectors
+
+    def encode_corpus(self, encoder: Encoder, corpus: Mapping[str, str]) -> Vectors:
+        """Returns the documents' vectors in the corpus's order, moved where they have moved for this encoder."""
+        vectors = self.encode(encoder, list(corpus.values()), "document")
+        moved = moved_documents_of(encoder)
+        return vectors if moved is None else moved.put_into(vectors, corpus)
 
 
 def _encode_in_steps(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers.base.modules import InputModule, Router, Transformer
 
 __all__ = ["model_fingerprint"]
 
@@ -25,6 +27,12 @@ def model_fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
     digest = hashlib.sha256()
     for name, module in model.named_children():
         digest.update(f"{name}:{type(module).__name__}:{_stable_json(_module_config(module))}".encode())
+        for route, part in _routed(module):
+            digest.update(f"{name}.{route}:{type(part).__name__}:{_stable_json(_module_config(part))}".encode())
+            if isinstance(part, Transformer):
+                digest.update(_stable_json(_without_volatile(part.auto_model.config.to_dict())).encode())
+            if isinstance(part, InputModule):
+                digest.update(_tokenizer_text(part.tokenizer).encode())
     transformer = model.transformers_model
     if transformer is not None:
         digest.update(_stable_json(_without_volatile(transformer.config.to_dict())).encode())
@@ -40,7 +48,17 @@ def model_fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
 def _module_config(module: torch.nn.Module) -> dict[str, Any]:
     get_config = getattr(module, "get_config_dict", None)
     config: dict[str, Any] = get_config() if callable(get_config) else {}
-    return {key: value for key, value in config.items() if key != "max_seq_length"}
+    return {key: value for key, value in config.items() if key not in ("max_seq_length", "route_mappings")}
+
+
+def _routed(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yields the modules of a Router by route and place; none for any other module."""
+    if not isinstance(module, Router):
+        return
+    yield _stable_json({str(key): route for key, route in module.route_mappings.items()}), module
+    for route, modules in module.sub_modules.items():
+        for place, part in modules.named_children():
+            yield f"{route}.{place}", part
 
 
 def _without_volatile(config: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 import torch.multiprocessing as processes
+from sentence_transformers import SentenceTransformer
 
 from embedtune import progress
 from embedtune.errors import EmbedtuneError, EncoderError
 from embedtune.models.encoder import EncoderOptions, TextKind, Vectors
 from embedtune.models.sentence_transformer import SentenceTransformerEncoder, choose_device, load_model
+from embedtune.models.vector_map import take_query_map
 
 __all__ = ["EncoderPool"]
 
@@ -37,11 +39,11 @@ class EncoderPool:
     """Encodes in several processes, each on a device of its own or all on the CPU; follows Encoder.
 
     On the CPU the weights lie once in shared memory and every process computes on one thread. On
-    GPUs each device holds a copy. A batch whose worker dies is given to another; the pool goes on
-    with those that are left. Close it, or use it in a `with` statement.
+    GPUs each device holds a copy, loaded again by `name`. A batch whose worker dies is given to
+    another; the pool goes on with those that are left. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, name: str, options: EncoderOptions) -> None:
+    def __init__(self, model: SentenceTransformer, options: EncoderOptions, name: str) -> None:
         single = options.model_copy(update={"processes": 1})
         devices = options.device.split(",")
         devices *= max(1, -(-options.processes // len(devices)))
@@ -49,7 +51,7 @@ class EncoderPool:
             choose_device(device)
         self._name = name
         first = single.model_copy(update={"device": devices[0]})
-        self._encoder = SentenceTransformerEncoder(load_model(name, first), first, shareable=True)
+        self._encoder = SentenceTransformerEncoder(model, first, shareable=True)
         self._encoder.model.to("cpu")
         self._workers = [self._start(device, single) for device in devices]
         progress.say(f"{len(devices)} processes encode, on {', '.join(dict.fromkeys(devices))}")
@@ -176,7 +178,12 @@ class EncoderPool:
 def _serve(connection: Connection, source: SentenceTransformerEncoder | tuple[str, EncoderOptions]) -> None:
     """Answers jobs until the pool closes the connection."""
     torch.set_num_threads(1)
-    encoder = SentenceTransformerEncoder(load_model(*source), source[1]) if isinstance(source, tuple) else source
+    if isinstance(source, tuple):
+        model = load_model(*source)
+        take_query_map(model)  # the pool's owner applies it
+        encoder = SentenceTransformerEncoder(model, source[1])
+    else:
+        encoder = source
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             texts, kind = connection.recv()

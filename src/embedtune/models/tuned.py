@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,20 @@ class TunedModel:
 
     @classmethod
     def save(
-        cls, model: SentenceTransformer, folder: Path, made_from: Mapping[str, Any], *, overwrite: bool = False
+        cls,
+        model: SentenceTransformer,
+        folder: Path,
+        made_from: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+        beside: Callable[[Path], object] | None = None,
     ) -> TunedModel:
-        """Saves weights, pooling, prompts and tokenizer, whole; safetensors and JSON only."""
+        """Saves weights, pooling, prompts and tokenizer, whole; safetensors and JSON only.
+
+        `beside` is given the folder, still temporary, to write what belongs to the model.
+        """
         with Artifact.create(folder, TUNED_MODEL, made_from, overwrite=overwrite) as temporary:
             model.save_pretrained(str(temporary), create_model_card=False, safe_serialization=True)
+            if beside is not None:
+                beside(temporary)
         return cls.open(folder)

@@ -39,7 +39,7 @@ class DenseRetriever:
         self.encoder = encoder
         self.cache = cache
         self.recall: float | None = None
-        self._document_vectors = cache.encode(encoder, list(corpus.values()), "document")
+        self._document_vectors = cache.encode_corpus(encoder, corpus)
         self._index_name = index
         self.index = build_index(index, self._document_vectors, list(corpus), index_options)
 

@@ -14,7 +14,7 @@ from embedtune.data.training_set import TrainingExample, TrainingSet
 from embedtune.models.encoder import TextKind
 from embedtune.models.sentence_transformer import prompt_of
 
-__all__ = ["BatchCollator", "ConflictFreeSampler", "conflict_free_batches"]
+__all__ = ["BatchCollator", "ConflictFreeSampler", "conflict_free_batches", "documents_of", "label_batch"]
 
 
 def conflict_free_batches(training_set: TrainingSet, batch_size: int, seed: int) -> list[list[int]]:
@@ -75,12 +75,30 @@ class ConflictFreeSampler(DefaultBatchSampler):
         return len(self._batches())
 
 
-class BatchCollator:
-    """Turns examples into the queries and the distinct documents of a batch, tokenized.
+def documents_of(examples: Sequence[TrainingExample]) -> list[str]:
+    """Returns the distinct documents of a batch, positives first."""
+    positives = [example.positive_id for example in examples]
+    return list(dict.fromkeys([*positives, *(d for example in examples for d in example.negative_ids)]))
 
-    `label` is (queries, documents) int64: 1 the query's positive, 0 a negative, -1 a document
-    that is relevant to the query by any judgement and therefore left out of its softmax.
+
+def label_batch(
+    training_set: TrainingSet, examples: Sequence[TrainingExample], documents: Sequence[str]
+) -> torch.Tensor:
+    """Returns (queries, documents) int64: 1 the query's positive, 0 a negative, -1 what its softmax leaves out.
+
+    Left out is a document that is relevant to the query by any judgement.
     """
+    column = {document_id: place for place, document_id in enumerate(documents)}
+    labels = torch.zeros(len(examples), len(documents), dtype=torch.int64)
+    for row, example in enumerate(examples):
+        conflicts = training_set.conflicts[example.query_id]
+        labels[row, [column[document_id] for document_id in conflicts if document_id in column]] = -1
+        labels[row, column[example.positive_id]] = 1
+    return labels
+
+
+class BatchCollator:
+    """Turns examples into the queries and the distinct documents of a batch, tokenized; `label` is label_batch's."""
 
     valid_label_columns: Sequence[str] = ("label",)
 
@@ -91,21 +109,12 @@ class BatchCollator:
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """Returns the tokenized texts, their names prefixed by query_ or document_, and the label."""
         examples = [self.training_set.examples[row["example"]] for row in rows]
-        documents = list(dict.fromkeys(e.positive_id for e in examples))
-        documents += list(dict.fromkeys(d for e in examples for d in e.negative_ids if d not in documents))
+        documents = documents_of(examples)
         dataset = self.training_set.dataset
         queries = self._tokenize([dataset.queries[e.query_id] for e in examples], "query")
         texts = self._tokenize([dataset.corpus[document_id] for document_id in documents], "document")
-        label = torch.tensor([self._labels(example, documents) for example in examples])
-        return {"label": label} | queries | texts
+        return {"label": label_batch(self.training_set, examples, documents)} | queries | texts
 
     def _tokenize(self, texts: list[str], kind: TextKind) -> dict[str, Any]:
         features = self.model.preprocess(texts, prompt=prompt_of(self.model, kind) or None, task=kind)
         return {f"{kind}_{name}": value for name, value in features.items()}
-
-    def _labels(self, example: TrainingExample, documents: Sequence[str]) -> list[int]:
-        conflicts = self.training_set.conflicts[example.query_id]
-        return [
-            1 if document_id == example.positive_id else -1 if document_id in conflicts else 0
-            for document_id in documents
-        ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from embedtune.data.training_set import TrainingSet
 from embedtune.models.cache import EmbeddingCache
-from embedtune.models.encoder import EncoderOptions
+from embedtune.models.encoder import EncoderOptions, TextKind
 from embedtune.options import Options
 
 __all__ = ["Checkpoint", "TrainingJob", "best_of"]
@@ -28,7 +28,8 @@ class Checkpoint:
 class TrainingJob:
     """What to adapt, on what, and where the tuned model goes.
 
-    `encoder` is a name as load_encoder takes it; `made_from` goes into the manifest.
+    `encoder` is a name as load_encoder takes it; `made_from` goes into the manifest;
+    `encoded_before` is what the cache had counted when the work began.
     """
 
     training_set: TrainingSet
@@ -37,7 +38,12 @@ class TrainingJob:
     encoder_options: EncoderOptions
     cache: EmbeddingCache
     made_from: Mapping[str, Any]
+    encoded_before: Mapping[TextKind, int]
     overwrite: bool = False
+
+    def encoded(self, kind: TextKind) -> int:
+        """Returns how many texts of a kind weren't in the cache."""
+        return self.cache.encoded_of[kind] - self.encoded_before.get(kind, 0)
 
     def record(self, method: str, options: Options, measure: str, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
         """Returns what the tuned model's manifest says about its making; `measure` chose the checkpoint."""

@@ -27,6 +27,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from embedtune import progress
 from embedtune.errors import EmbedtuneError, EncoderError, OptionsError
 from embedtune.models.encoder import EncoderOptions
+from embedtune.models.moved_documents import has_moved_documents
 from embedtune.models.sentence_transformer import apply_options, choose_device, choose_precision, load_model
 from embedtune.options import Options
 from embedtune.train.batches import BatchCollator, ConflictFreeSampler
@@ -67,11 +68,10 @@ class Trained(NamedTuple):
 def load_trainable(job: TrainingJob) -> SentenceTransformer:
     """Returns the job's model with its options; raises EncoderError where queries and documents part ways."""
     model = load_model(job.encoder, job.encoder_options)
-    if any(isinstance(module, Router) for module in model.children()):
+    if has_moved_documents(job.encoder) or any(isinstance(module, Router) for module in model.children()):
         raise EncoderError(
-            f"{job.encoder} treats queries and documents differently (it holds a Router), "
-            "and training its weights would have to touch both",
-            remedy="name the model that it was made from, and adapt the tuned one with --method adapter or nudge after",
+            f"{job.encoder} has a map for queries or moved documents, which new weights would make worthless",
+            remedy="name the model that it was made from, train that, and let adapter or NUDGE follow",
         )
     apply_options(model, job.encoder_options)
     return model

@@ -63,15 +63,16 @@ def train(
     refuse_strangers(folder, TUNED_MODEL, overwrite)
     _refuse_too_little(training_set)
     encoder_options, cache = encoder_options or EncoderOptions(), cache or EmbeddingCache(None)
-    doubts = _doubts(training_set, encoder, encoder_options, cache, getattr(options, "scale", None))
-    job = TrainingJob(
-        training_set, encoder, folder, encoder_options, cache, dict(made_from or {}) | {"doubts": doubts}, overwrite
-    )
+    encoded_before = dict(cache.encoded_of)
+    scale = getattr(options, "scale", None)
+    learns_from_negatives = getattr(plugin, "LEARNS_FROM_NEGATIVES", True)
+    doubts = _doubts(training_set, encoder, encoder_options, cache, scale) if learns_from_negatives else []
+    record = dict(made_from or {}) | {"doubts": doubts}
+    job = TrainingJob(training_set, encoder, folder, encoder_options, cache, record, encoded_before, overwrite)
     tuned: TunedModel = plugin.fit(job, options)
-    record = tuned.manifest["made_from"]
-    return TrainResult(
-        tuned, [Checkpoint(**checkpoint) for checkpoint in record["checkpoints"]], Checkpoint(**record["chosen"])
-    )
+    made = tuned.manifest["made_from"]
+    checkpoints = [Checkpoint(**checkpoint) for checkpoint in made["checkpoints"]]
+    return TrainResult(tuned, checkpoints, Checkpoint(**made["chosen"]))
 
 
 def _doubts(

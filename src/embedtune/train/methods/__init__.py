@@ -1,7 +1,7 @@
 """Ways to adapt a model; each file is a method of that name.
 
 A method has an Options class, named once more as OPTIONS so that the command line finds it, and
-`fit(job, options) -> TunedModel`.
+`fit(job, options) -> TunedModel`. LEARNS_FROM_NEGATIVES, where it is False, says that negatives don't matter to it.
 """
 
 from embedtune.registry import Registry
