@@ -11,12 +11,21 @@ from pydantic import Field
 
 from embedtune.options import Options
 
-__all__ = ["Backend", "Encoder", "EncoderOptions", "FloatPrecision", "Precision", "TextKind", "Vectors", "load_encoder"]
+__all__ = [
+    "Encoder",
+    "EncoderOptions",
+    "FloatPrecision",
+    "ForwardName",
+    "Precision",
+    "TextKind",
+    "Vectors",
+    "load_encoder",
+]
 
 TextKind = Literal["query", "document"]
 FloatPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 Precision = Literal[FloatPrecision, "int8"]
-Backend = Literal["auto", "packed", "sentence-transformers"]
+ForwardName = Literal["auto", "packed", "sentence-transformers"]
 Vectors = npt.NDArray[np.float32]
 """Shape (number of texts, dim), float32."""
 
@@ -35,7 +44,7 @@ class EncoderOptions(Options):
         description="auto takes bfloat16 where the hardware computes in it, else float32. int8 is faster on a CPU with "
         "AVX-512 VNNI, loses a little, and says how much.",
     )
-    backend: Backend = Field(
+    forward: ForwardName = Field(
         default="auto",
         description="packed computes texts end to end, without padding (BERT family on a CPU); "
         "sentence-transformers computes anything. auto takes packed where it can.",

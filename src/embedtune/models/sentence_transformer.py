@@ -56,17 +56,17 @@ class SentenceTransformerEncoder:
         self.normalise = model.similarity_fn_name == "cosine"
         self.model = model
         self._tokens_wanted = options.tokens_per_batch
-        self._forward, self._float_forward = self._choose_forward(options.backend, shareable)
+        self._forward, self._float_forward = self._choose_forward(options.forward, shareable)
 
-    def _choose_forward(self, backend: str, shareable: bool) -> tuple[Forward, PackedForward | None]:
+    def _choose_forward(self, wanted: str, shareable: bool) -> tuple[Forward, PackedForward | None]:
         """Returns the forward pass, and for int8 the float32 one to compare it with once."""
         model, precision = self.model, self.precision
-        if self.device.type == "cpu" and backend != "sentence-transformers" and can_pack_model(model, precision):
+        if self.device.type == "cpu" and wanted != "sentence-transformers" and can_pack_model(model, precision):
             forward = PackedForward(model, cast("PackedPrecision", precision), shareable=shareable)
             compared = PackedForward(model, "float32") if precision == "int8" else None
             let_go_of_weights(model)
             return forward, compared
-        if precision == "int8" or backend == "packed":
+        if precision == "int8" or wanted == "packed":
             raise EncoderError(
                 f"the packed forward pass in {precision} can't be had for this model on {self.device}",
                 remedy="it takes BERT, RoBERTa and XLM-R on a CPU; int8 also needs AVX-512 with VNNI and bfloat16, "

@@ -47,7 +47,7 @@ def cosines(one, other):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_equals_sentence_transformers(tiny, architecture, kind):
     path = tiny(architecture)
-    packed = encoder(path, precision="float32", backend="packed")
+    packed = encoder(path, precision="float32", forward="packed")
     assert "packed" in str(packed)
     np.testing.assert_allclose(packed.encode(TEXTS, kind), reference(path, kind), atol=2e-6)
 
@@ -56,33 +56,33 @@ def test_equals_sentence_transformers(tiny, architecture, kind):
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_pooling_with_and_without_the_prompt(tiny, pooling, include_prompt):
     path = tiny("bert", pooling=pooling, include_prompt=include_prompt)
-    packed = encoder(path, precision="float32", backend="packed")
+    packed = encoder(path, precision="float32", forward="packed")
     np.testing.assert_allclose(packed.encode(TEXTS, "query"), reference(path, "query"), atol=2e-6)
 
 
 def test_modules_after_pooling(tiny):
     path = tiny("bert", dense=True)
-    packed = encoder(path, precision="float32", backend="packed")
+    packed = encoder(path, precision="float32", forward="packed")
     np.testing.assert_allclose(packed.encode(TEXTS, "document"), reference(path, "document"), atol=2e-6)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_bfloat16_is_near(tiny, architecture):
     path = tiny(architecture)
-    found = encoder(path, precision="bfloat16", backend="packed").encode(TEXTS, "document")
+    found = encoder(path, precision="bfloat16", forward="packed").encode(TEXTS, "document")
     assert cosines(found, reference(path, "document")).min() > 0.999
 
 
 def test_a_shorter_limit_cuts(tiny):
     path = tiny("roberta")
-    short = encoder(path, precision="float32", backend="packed", max_length=10)
-    plain = encoder(path, precision="float32", backend="sentence-transformers", max_length=10)
+    short = encoder(path, precision="float32", forward="packed", max_length=10)
+    plain = encoder(path, precision="float32", forward="sentence-transformers", max_length=10)
     np.testing.assert_allclose(short.encode(TEXTS, "query"), plain.encode(TEXTS, "query"), atol=2e-6)
 
 
 def test_a_text_has_one_vector_in_any_company(tiny):
     path = tiny("bert")
-    packed = encoder(path, precision="bfloat16", backend="packed")
+    packed = encoder(path, precision="bfloat16", forward="packed")
     together = packed.encode(TEXTS, "document")
     np.testing.assert_allclose(together[:-1], packed.encode(TEXTS[:-1], "document"), atol=2e-3)
     alone = np.concatenate([packed.encode([text], "document") for text in TEXTS])
@@ -109,7 +109,7 @@ def test_another_architecture_falls_back(tmp_path):
     assert "sentence-transformers" in str(found)
     assert found.encode(["a", "b"], "query").shape == (2, 32)
     with pytest.raises(EncoderError, match="packed forward pass in float32"):
-        encoder(tmp_path / "model", precision="float32", backend="packed")
+        encoder(tmp_path / "model", precision="float32", forward="packed")
 
 
 class TestKernels:
