@@ -6,6 +6,7 @@
 `planted`: every query of a split also gets a document that isn't relevant, once drawn from the whole corpus, once
 from the first ten that BM25 or the encoder finds; how many of either, and of the real pairs, does round-trip drop?
 `trained`: the base model against the model trained on as many made queries, filtered and not, on people's queries.
+The learning rate is chosen on val; the scores are those of train and test, whose queries no model has seen.
 What is done is in RUNS and isn't done again. Both write their part of synthetic_queries.json beside this file.
 """
 
@@ -25,7 +26,6 @@ import numpy as np
 
 from embedtune import (
     EmbeddingCache,
-    FilterChoice,
     FilterModels,
     GenerateOptions,
     RetrievalDataset,
@@ -45,7 +45,8 @@ from embedtune.artifact import provenance, write_text_whole
 from embedtune.data.dataset import Qrels
 from embedtune.data.json_format import read_qrels
 from embedtune.evaluate.evaluation import Evaluation, read_evaluation, write_evaluation
-from embedtune.synthesize.filters.round_trip import RoundTripOptions
+from embedtune.synthesize.filters.round_trip import RoundTripOptions, judge
+from embedtune.synthesize.material import Material
 
 RESULTS = Path(__file__).with_suffix(".json")
 PLANTED = {"scifact": ("bm25", "dense"), "cmrc2018": ("bm25",)}
@@ -58,22 +59,21 @@ MEASURE = "ndcg_at_10"
 
 
 class Trial(NamedTuple):
-    """A collection, its encoder (None: the Chinese one that is given), and the settings, chosen on val alone."""
+    """A collection's encoder (None: the Chinese one given), how much is made of it, and what is tried on val."""
 
     encoder: str | None
-    split: str
     documents: int
     pairs: int
-    learning_rate: float
-    scale: float
+    learning_rates: tuple[float, ...]
 
 
 TRIALS = {
-    "cranfield": Trial("minilm", "all", 400, 512, 5e-5, 20.0),
-    "cmrc2018": Trial(None, "test", 400, 768, 5e-5, 20.0),
-    "toyhom-med-zh": Trial(None, "test", 400, 768, 5e-5, 20.0),
-    "scifact": Trial("minilm", "test", 400, 512, 5e-5, 20.0),
+    "xquad-en": Trial("minilm", 240, 384, (1e-5, 5e-5)),
+    "cmrc2018": Trial(None, 400, 768, (5e-5, 2e-4)),
+    "toyhom-med-zh": Trial(None, 400, 768, (5e-5, 2e-4)),
 }
+PEOPLE = "people"
+"""The queries of train and test, all of them people's: no model is trained on them, and none chooses anything."""
 
 
 def planted_pairs(
@@ -94,38 +94,25 @@ def planted_pairs(
         yield kind, replace(dataset, relevant_docs=documents, queries_split={split: query_ids})
 
 
-def planted(collections: Path, name: str, cache: EmbeddingCache) -> dict[str, Any]:
-    """Returns split → who has to find a document → among how many → share dropped of each kind of pair."""
+def planted(collections: Path, name: str, split: str, cache: EmbeddingCache) -> dict[str, Any]:
+    """Returns who has to find a document → among how many → share dropped of each kind of pair."""
     systems = PLANTED[name]
     dataset = RetrievalDataset.read(collections / name / "dataset.json")
     models = FilterModels(encoder=load_encoder("minilm") if "dense" in systems else None, cache=cache)
-    rules = [*systems, "either", "both"] if len(systems) > 1 else list(systems)
+    queries = {query_id: dataset.queries[query_id] for query_id in dataset.split_query_ids(split)}
+    retrievers = [make_retriever(system, dataset.corpus, models.encoder, cache) for system in systems]
+    runs = [retriever.retrieve(queries, HARD_DEPTH) for retriever in retrievers]
+    rankings = [{query_id: run.document_ids(query_id) for query_id in queries} for run in runs]
     results: dict[str, Any] = {}
-    for split in ("train", "test"):
-        queries = {query_id: dataset.queries[query_id] for query_id in dataset.split_query_ids(split)}
-        retrievers = [make_retriever(system, dataset.corpus, models.encoder, cache) for system in systems]
-        runs = [retriever.retrieve(queries, HARD_DEPTH) for retriever in retrievers]
-        rankings = [{query_id: run.document_ids(query_id) for query_id in queries} for run in runs]
-        for kind, pairs in planted_pairs(dataset, split, rankings):
-            for rule in rules:
-                for depth in DEPTHS:
-                    place = results.setdefault(split, {}).setdefault(rule, {}).setdefault(str(depth), {})
-                    place[kind] = round(_dropped(pairs, split, rule, depth, models), 4)
-                print(
-                    name,
-                    split,
-                    kind,
-                    rule,
-                    {d: results[split][rule][d][kind] for d in results[split][rule]},
-                    flush=True,
-                )
-    return results | provenance()
-
-
-def _dropped(pairs: RetrievalDataset, split: str, rule: str, depth: int, models: FilterModels) -> float:
-    options = RoundTripOptions(found_by=rule, round_trip_top_k=depth)
-    report = filter_queries(pairs, {"round-trip": options}, choice=FilterChoice(split=split), models=models)
-    return len(report.dropped) / report.before
+    for kind, pairs in planted_pairs(dataset, split, rankings):
+        material = Material(pairs, pairs.queries_split[split], models)
+        for rule in [*systems, "either", "both"] if len(systems) > 1 else systems:
+            for depth in DEPTHS:
+                dropped = judge(material, RoundTripOptions(found_by=rule, round_trip_top_k=depth)).dropped
+                place = results.setdefault(rule, {}).setdefault(str(depth), {})
+                place[kind] = round(len(dropped) / len(material.queries), 4)
+            print(name, split, kind, rule, {d: shares[kind] for d, shares in results[rule].items()}, flush=True)
+    return results
 
 
 class Arms(NamedTuple):
@@ -164,53 +151,56 @@ class Bench:
         self.encoder = self.trial.encoder or chinese_encoder
         if self.encoder is None:
             raise SystemExit(f"{name} needs --chinese-encoder")
-        self.dataset = RetrievalDataset.read(collections / name / "dataset.json")
+        dataset = RetrievalDataset.read(collections / name / "dataset.json")
+        people = [*dataset.queries_split["train"], *dataset.queries_split["test"]]
+        self.dataset = replace(dataset, queries_split=dict(dataset.queries_split) | {PEOPLE: people})
         graded = collections / name / "qrels.json"
         self.qrels: Qrels | None = read_qrels(graded) if graded.exists() else None
 
-    def evaluation(self, label: str, encoder: str) -> Evaluation:
-        """Returns the evaluation of an encoder on people's queries."""
-        folder = self.out / f"{self.name}-{label}"
+    def evaluation(self, label: str, split: str, encoder: str) -> Evaluation:
+        """Returns the evaluation of an encoder on people's queries of a split."""
+        folder = self.out / f"{self.name}-{label}-{split}"
         if not folder.exists():
             retriever = make_retriever("dense", self.dataset.corpus, load_encoder(encoder), self.cache)
-            found = evaluate(self.dataset, retriever, split=self.trial.split, qrels=self.qrels)
+            found = evaluate(self.dataset, retriever, split=split, qrels=self.qrels)
             write_evaluation(found, folder, {"encoder": encoder, "trial": self.trial._asdict()})
         return read_evaluation(folder)
 
-    def tuned(self, arms: Arms, arm: str, seed: int) -> Evaluation:
+    def tuned(self, arms: Arms, arm: str, seed: int, learning_rate: float, split: str) -> Evaluation:
         """Returns the evaluation of the model trained on one arm's queries."""
-        folder = self.out / "models" / f"{self.name}-{arm}-{seed}"
+        label = f"{arm}-{seed}-{learning_rate:g}"
+        folder = self.out / "models" / f"{self.name}-{label}"
         if not folder.exists():
             splits = {"train": arms.query_ids[arm], **arms.dataset.queries_split}
             training_set = TrainingSet.build(replace(arms.dataset, queries_split=splits), "train")
             options = TrainOptions(
-                epochs=1,
-                learning_rate=self.trial.learning_rate,
-                scale=self.trial.scale,
-                validations=1,
-                val_max_documents=2 * HELD_OUT,
-                seed=seed,
+                epochs=1, learning_rate=learning_rate, validations=1, val_max_documents=2 * HELD_OUT, seed=seed
             )
             started = time.perf_counter()
             result = train(training_set, str(self.encoder), folder, options=options, cache=self.cache)
             seconds = time.perf_counter() - started
-            print(f"{self.name} {arm} {seed}: step {result.chosen.step}, {seconds:.0f} s", flush=True)
-        return self.evaluation(f"{arm}-{seed}", str(folder))
+            print(f"{self.name} {label}: step {result.chosen.step}, {seconds:.0f} s", flush=True)
+        return self.evaluation(label, split, str(folder))
 
     def run(self) -> None:
-        """Trains the arms seed by seed and writes the results after each seed."""
-        base = self.evaluation("base", str(self.encoder))
-        bm25 = evaluate(
-            self.dataset, make_retriever("bm25", self.dataset.corpus), split=self.trial.split, qrels=self.qrels
-        )
+        """Chooses the learning rate on val, then trains the arms seed by seed and writes the results after each."""
+        first = make_arms(self.dataset, self.trial, SEEDS[0])
+        on_val = {rate: self.tuned(first, "all", SEEDS[0], rate, "val") for rate in self.trial.learning_rates}
+        rate = max(on_val, key=lambda rate: on_val[rate].scores.mean(MEASURE))
+        base_on_val = self.evaluation("base", "val", str(self.encoder))
+        choice = {f"{tried:g}": difference(base_on_val, found) for tried, found in on_val.items()}
+        print(f"{self.name}: learning rate {rate:g} of {choice}", flush=True)
+        base = self.evaluation("base", PEOPLE, str(self.encoder))
+        bm25 = evaluate(self.dataset, make_retriever("bm25", self.dataset.corpus), split=PEOPLE, qrels=self.qrels)
         tuned: dict[str, list[Evaluation]] = {arm: [] for arm in ARMS}
         counts = {}
         for seed in SEEDS:
             arms = make_arms(self.dataset, self.trial, seed)
             counts[str(seed)] = arms.counts
             for arm in ARMS:
-                tuned[arm].append(self.tuned(arms, arm, seed))
-            save("trained", self.name, self._summary(base, bm25, tuned, counts))
+                tuned[arm].append(self.tuned(arms, arm, seed, rate, PEOPLE))
+            found = {"on val": choice, "learning rate": rate} | self._summary(base, bm25, tuned, counts)
+            save("trained", self.name, found)
 
     def _summary(
         self, base: Evaluation, bm25: Evaluation, tuned: dict[str, list[Evaluation]], counts: dict[str, Any]
@@ -220,7 +210,7 @@ class Bench:
             "trial": self.trial._asdict(),
             "queries": counts,
             "bm25": bm25.scores.means()[MEASURE],
-            "base": base.scores.means(),
+            "base": base.scores.means()[MEASURE],
             "seeds": {
                 arm: [difference(base, evaluation) for evaluation in evaluations] for arm, evaluations in tuned.items()
             },
@@ -267,8 +257,10 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted({*TRIALS, *PLANTED}))
     given = parser.parse_args()
     if given.experiment == "planted":
+        cache = EmbeddingCache(given.out / "vectors")
         for name in [given.only] if given.only else PLANTED:
-            save("planted", name, planted(given.collections, name, EmbeddingCache(given.out / "vectors")))
+            for split in ("test", "train"):
+                save("planted", f"{name} {split}", planted(given.collections, name, split, cache) | provenance())
     else:
         for name in [given.only] if given.only else TRIALS:
             Bench(name, given.collections, given.out, given.chinese_encoder).run()

@@ -33,6 +33,7 @@ KINDS = {"title": 1.0, "keywords": 1.0, "span": 1.0}
 
 _PHRASES_LOOKED_AT = 8
 _ATTEMPTS = 4
+_FEWEST_WORDS = 2
 _WORDS_FOR_ONE_MORE = 80
 _MOST_BY_LENGTH = 3
 
@@ -101,7 +102,7 @@ class _Maker:
             for kind, wanted in deal_kinds(kinds, count - len(found), self.generator).items():
                 for _ in range(wanted):
                     query = " ".join(self._made(kind).split())
-                    if query:
+                    if length_in_words(query) >= _FEWEST_WORDS:
                         found.setdefault(query, kind)
         return found
 
