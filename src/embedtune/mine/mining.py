@@ -135,8 +135,8 @@ class _Mining:
         if self.seen:
             allowed &= ~np.isin(codes, np.concatenate(self.seen))
         self.seen.append(codes[allowed])
-        allowed = self._drop("known positive", allowed, np.isin(codes, self.exclusions.known))
-        allowed = self._drop("leaked positive", allowed, np.isin(codes, self.exclusions.leaked))
+        allowed = self._drop("known positive", allowed, self.exclusions.among(codes, self.exclusions.known))
+        allowed = self._drop("leaked positive", allowed, self.exclusions.among(codes, self.exclusions.leaked))
         if self.exclusions.empty.size:
             allowed = self._drop("empty text", allowed, np.isin(pool.places, self.exclusions.empty))
         in_bounds = self.bounds.allow(rows, pool.scores)
