@@ -36,8 +36,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MOST_WORDS, LEAST_DOCUMENTS = 8000, 3
 WIDTH, LAYERS, MAX_LENGTH = 384, 3, 256
 RESERVED = 16  # dimensions that hold what a rare word's vector is longer by than a common one's; see first_vectors
-STEPS = 90
-BATCH, QUERY_TOKENS, DOCUMENT_TOKENS = 64, 40, 96
+STEPS, BATCH, QUERY_TOKENS, DOCUMENT_TOKENS = 90, 64, 40, 96
 SCALE, DROPPED, LEARNING_RATE = 20.0, 0.1, 1e-3
 SIMPLIFIED, TRADITIONAL = opencc.OpenCC("t2s"), opencc.OpenCC("s2t")
 SENTENCE = re.compile(r"[^。！？!?\n]{8,}[。！？!?\n]?")
@@ -118,7 +117,7 @@ def first_vectors(concepts: list[str], document_frequency: np.ndarray, total: in
         if len(concept) > 1 and parts:
             mixed[position] += 0.5 * functional.normalize(content[parts].sum(0), dim=0)
     weight = np.log((total + 1) / (document_frequency + 0.5)) / np.log((total + 1) / 0.5)
-    weight[: len(SPECIAL)] = 0.01
+    weight[: len(SPECIAL)] = 0
     idf = torch.from_numpy(weight).float().clamp(0.01, 0.999).unsqueeze(1)
     rest = torch.tensor([1.0, -1.0]).repeat(RESERVED // 2) / RESERVED**0.5 * (1 - idf**2).sqrt()
     return torch.cat([functional.normalize(mixed) * idf, rest], 1) * WIDTH**0.5
@@ -141,7 +140,7 @@ def new_bert(vocabulary_size: int, seed: int) -> BertModel:
     """Returns a BERT whose layers pass their input on until they learn to do better."""
     torch.manual_seed(seed)
     shape = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": WIDTH // 64}
-    bert = BertModel(BertConfig(vocab_size=vocabulary_size, intermediate_size=2 * WIDTH, **shape))
+    bert = BertModel(BertConfig(vocab_size=vocabulary_size, intermediate_size=2 * WIDTH, **shape), add_pooling_layer=False)
     with torch.no_grad():
         bert.embeddings.token_type_embeddings.weight.zero_()
         for layer in bert.encoder.layer:
@@ -215,9 +214,9 @@ def build(collections: Path, out: Path, steps: int, seed: int) -> None:
     words = vocabulary(seen.documents)
     numbers = {token: number for number, token in enumerate(words.tokens)}
     tokenizer = BertTokenizerFast(vocab=numbers, tokenize_chinese_chars=False)
-    frequency = np.zeros(len(words.concepts))
-    for encoded in tokenizer(seen.documents, add_special_tokens=False, verbose=False)["input_ids"]:
-        frequency[np.unique(words.concept_of[encoded])] += 1
+    tokenized = tokenizer(seen.documents, add_special_tokens=False, verbose=False)["input_ids"]
+    in_document = np.concatenate([np.unique(words.concept_of[tokens]) for tokens in tokenized])
+    frequency = np.bincount(in_document, minlength=len(words.concepts))
     bert = new_bert(len(words.tokens), seed)
     first = first_vectors(words.concepts, frequency, len(seen.documents), seed)
     shared = bert.embeddings.word_embeddings = SharedEmbedding(first, words.concept_of)
@@ -242,9 +241,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder that comes out")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--steps", type=int, default=STEPS, help="batches; 0 leaves the encoder as it begins")
-    arguments = parser.parse_args()
     with progress.shown():
-        build(arguments.collections, arguments.out, arguments.steps, arguments.seed)
+        build(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":
