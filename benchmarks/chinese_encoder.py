@@ -140,7 +140,8 @@ def new_bert(vocabulary_size: int, seed: int) -> BertModel:
     """Returns a BERT whose layers pass their input on until they learn to do better."""
     torch.manual_seed(seed)
     shape = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": WIDTH // 64}
-    bert = BertModel(BertConfig(vocab_size=vocabulary_size, intermediate_size=2 * WIDTH, **shape), add_pooling_layer=False)
+    config = BertConfig(vocab_size=vocabulary_size, intermediate_size=2 * WIDTH, **shape)
+    bert = BertModel(config, add_pooling_layer=False)
     with torch.no_grad():
         bert.embeddings.token_type_embeddings.weight.zero_()
         for layer in bert.encoder.layer:

@@ -79,6 +79,26 @@ def build_tiny_model(folder: Path, *, seed: int = 0, pooling: str = "mean", norm
     return path
 
 
+def build_tiny_reranker(folder: Path, *, seed: int = 0, outputs: int = 1) -> Path:
+    """Writes a random two-layer cross-encoder with the tiny model's tokenizer, as a sentence-transformers folder."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import BertConfig, BertForSequenceClassification
+
+    backbone = build_tiny_model(folder).parent / "backbone"
+    torch.manual_seed(seed)
+    config = BertConfig.from_pretrained(backbone, num_labels=outputs, initializer_range=0.2)
+    BertForSequenceClassification(config).save_pretrained(backbone)
+    path = folder / "reranker"
+    CrossEncoder(str(backbone), device="cpu").save_pretrained(str(path), create_model_card=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_reranker(tmp_path_factory) -> Path:
+    return build_tiny_reranker(tmp_path_factory.mktemp("tiny-reranker"))
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))

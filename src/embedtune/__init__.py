@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from embedtune.evaluate.evaluation import evaluate as evaluate
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
+    from embedtune.language.chat import ChatReply as ChatReply
+    from embedtune.language.chat import ChatRequest as ChatRequest
+    from embedtune.language.model import LanguageModel as LanguageModel
+    from embedtune.language.options import LanguageOptions as LanguageOptions
     from embedtune.mine import MineOptions as MineOptions
     from embedtune.mine import mine_negatives as mine_negatives
     from embedtune.models.cache import EmbeddingCache as EmbeddingCache
@@ -33,9 +37,15 @@ if TYPE_CHECKING:
     from embedtune.search.bm25 import BM25Retriever as BM25Retriever
     from embedtune.search.dense import DenseRetriever as DenseRetriever
     from embedtune.search.fusion import fuse as fuse
+    from embedtune.search.reranking import Reranker as Reranker
+    from embedtune.search.reranking import RerankerOptions as RerankerOptions
+    from embedtune.search.reranking import load_reranker as load_reranker
+    from embedtune.search.reranking import rerank as rerank
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
     from embedtune.search.vector_index import VectorIndex as VectorIndex
+    from embedtune.synthesize.generation import GenerateOptions as GenerateOptions
+    from embedtune.synthesize.generation import generate_queries as generate_queries
     from embedtune.train.training import TrainOptions as TrainOptions
     from embedtune.train.training import train as train
 
@@ -44,12 +54,19 @@ _HOME_OF = {
     "MineOptions": "mine",
     "CompareOptions": "evaluate.comparison",
     "BM25Retriever": "search.bm25",
+    "ChatReply": "language.chat",
+    "ChatRequest": "language.chat",
     "DenseRetriever": "search.dense",
     "EmbeddingCache": "models.cache",
     "EmbedtuneError": "errors",
     "Encoder": "models.encoder",
     "EncoderOptions": "models.encoder",
+    "GenerateOptions": "synthesize.generation",
+    "LanguageModel": "language.model",
+    "LanguageOptions": "language.options",
     "Measure": "evaluate.measures",
+    "Reranker": "search.reranking",
+    "RerankerOptions": "search.reranking",
     "RetrievalDataset": "data.dataset",
     "Run": "search.run",
     "Scores": "evaluate.scores",
@@ -62,9 +79,12 @@ _HOME_OF = {
     "convert": "data.converters",
     "evaluate": "evaluate.evaluation",
     "fuse": "search.fusion",
+    "generate_queries": "synthesize.generation",
     "load_encoder": "models.encoder",
+    "load_reranker": "search.reranking",
     "make_retriever": "search.retrievers",
     "mine_negatives": "mine",
+    "rerank": "search.reranking",
     "split_queries": "data.splits",
     "train": "train.training",
 }

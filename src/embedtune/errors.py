@@ -4,6 +4,7 @@ EmbedtuneError
 ├── OptionsError          an unknown option, flag, plugin name or value
 ├── DataError             a dataset that can't be read, or says two things at once
 ├── EncoderError          a model that can't be found, loaded or trusted
+├── LanguageError         a language model's server that can't be reached, refuses, or fails for good
 ├── MissingPackageError   an optional package that a plugin needs
 ├── StorageError          a disk that is full, a folder that is in the way or incomplete
 └── EvaluationError       results that can't be computed or compared
@@ -21,6 +22,7 @@ __all__ = [
     "EmbedtuneError",
     "EncoderError",
     "EvaluationError",
+    "LanguageError",
     "MissingPackageError",
     "OptionsError",
     "StorageError",
@@ -53,6 +55,10 @@ class DataError(EmbedtuneError):
 
 class EncoderError(EmbedtuneError):
     """A model that can't be found, loaded or trusted."""
+
+
+class LanguageError(EmbedtuneError):
+    """A language model's server that can't be reached, refuses, or fails again and again."""
 
 
 class MissingPackageError(EmbedtuneError):

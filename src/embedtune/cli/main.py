@@ -13,10 +13,11 @@ from embedtune.cli.eval import eval_command
 from embedtune.cli.import_ import import_app
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
+from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare")
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "train")
 
 
 class VerbsInOrder(TyperGroup):
@@ -42,6 +43,7 @@ app.command("check")(check_command)
 app.command("split")(split_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
+app.command("train", cls=TrainCommand)(train_command)
 
 
 def main() -> None:

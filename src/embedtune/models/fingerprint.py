@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
 __all__ = ["model_fingerprint"]
 
@@ -16,7 +16,7 @@ _VOLATILE_CONFIG = frozenset(
 )
 
 
-def model_fingerprint(model: SentenceTransformer) -> str:
+def model_fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
     """Returns a SHA-256 (hexadecimal) of weights, modules, pooling, tokenizer and architecture.
 
     Weights are hashed as float32, so a model has the same fingerprint before and after it is

@@ -21,15 +21,18 @@ from embedtune.models.fingerprint import model_fingerprint
 from embedtune.packaged import MINILM, minilm_folder
 
 __all__ = [
+    "DTYPES",
     "SentenceTransformerEncoder",
     "apply_options",
+    "cannot_load_model",
     "choose_device",
     "choose_precision",
     "load_model",
+    "locate_model",
     "prompt_of",
 ]
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -47,7 +50,7 @@ class SentenceTransformerEncoder:
         self.precision = choose_precision(options.precision, self.device)
         self.normalise = model.similarity_fn_name == "cosine"
         self.tokens_per_batch = options.tokens_per_batch
-        self.model = model.to(device=self.device, dtype=_DTYPES[self.precision]).eval()
+        self.model = model.to(device=self.device, dtype=DTYPES[self.precision]).eval()
 
     @property
     def dim(self) -> int:
@@ -191,7 +194,9 @@ def choose_precision(precision: Precision, device: torch.device) -> str:
 
 def load_model(name: str, options: EncoderOptions) -> SentenceTransformer:
     """Returns the sentence-transformers model of that name; see load_encoder."""
-    place, offline = _locate(name)
+    place, offline = locate_model(name)
+    if Path(place).is_dir() and not (Path(place) / "modules.json").is_file():
+        progress.say(f"warning: {place} has no modules.json, so mean pooling is assumed")
     transformers_logging.disable_progress_bar()
     try:
         return SentenceTransformer(
@@ -203,11 +208,14 @@ def load_model(name: str, options: EncoderOptions) -> SentenceTransformer:
             model_kwargs={"use_safetensors": True, "dtype": torch.float32},
         )
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
-        raise _cannot_load(name, place, offline, error) from error
+        raise cannot_load_model(name, place, offline, error) from error
 
 
-def _locate(name: str) -> tuple[str, bool]:
-    """Returns what sentence-transformers is to load, and whether the Hub must be left alone."""
+def locate_model(name: str) -> tuple[str, bool]:
+    """Returns what sentence-transformers is to load, and whether the Hub must be left alone.
+
+    Raises EncoderError for a folder without a model and for what can't be a name.
+    """
     if name == MINILM:
         return str(minilm_folder()), True
     path = Path(name).expanduser()
@@ -217,8 +225,6 @@ def _locate(name: str) -> tuple[str, bool]:
                 f"the folder {path} holds no model: neither modules.json nor config.json is there",
                 remedy="give a sentence-transformers folder",
             )
-        if not (path / "modules.json").is_file():
-            progress.say(f"warning: {path} has no modules.json, so mean pooling is assumed")
         return str(path), True
     try:
         validate_repo_id(name)
@@ -230,7 +236,8 @@ def _locate(name: str) -> tuple[str, bool]:
     return name, not hub_reachable()
 
 
-def _cannot_load(name: str, place: str, offline: bool, error: Exception) -> EncoderError:
+def cannot_load_model(name: str, place: str, offline: bool, error: Exception) -> EncoderError:
+    """Returns what to tell the user when loading failed: unreachable, or damaged."""
     if place == name and offline and not Path(name).is_dir():
         return EncoderError(
             f"the model {name!r} isn't in the local Hub cache and {why_unreachable()}",

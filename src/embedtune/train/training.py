@@ -1,75 +1,26 @@
-"""Full fine-tuning that keeps the checkpoint that retrieves best, which may be the first.
-
-Built on sentence-transformers' trainer; the batches, the masked loss and the choice of the
-checkpoint are ours.
-"""
+"""Training set → tuned model, by any of the methods."""
 
 from __future__ import annotations
 
-import math
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import Dataset
-from pydantic import Field
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from torch import nn
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
-
-from embedtune import progress
 from embedtune.artifact import refuse_strangers
 from embedtune.data.training_set import TrainingSet
-from embedtune.errors import EmbedtuneError
+from embedtune.errors import DataError, OptionsError
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions
-from embedtune.models.sentence_transformer import (
-    apply_options,
-    choose_device,
-    choose_precision,
-    load_model,
-)
 from embedtune.models.tuned import TUNED_MODEL, TunedModel
 from embedtune.options import Options
-from embedtune.train.batches import BatchCollator, ConflictFreeSampler
-from embedtune.train.contrastive import ContrastiveLoss
-from embedtune.train.validation import Validator
+from embedtune.train.job import Checkpoint, TrainingJob
+from embedtune.train.methods import METHODS
+from embedtune.train.trainer import TrainOptions
 
 __all__ = ["Checkpoint", "TrainOptions", "TrainResult", "train"]
 
-
-class TrainOptions(Options):
-    """How a model is fine-tuned."""
-
-    epochs: int = Field(default=2, ge=1, description="How often every example is seen.")
-    batch_size: int = Field(default=32, ge=2, description="Queries in a batch; they share their negatives.")
-    learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW.")
-    warmup_share: float = Field(default=0.1, ge=0, lt=1, description="Share of steps that warm up; then cosine.")
-    scale: float = Field(default=20.0, gt=0, description="1 / temperature: 20 for all-MiniLM, 50 for BGE v1.5.")
-    dropout: bool = Field(default=False, description="Keep the model's dropout; off doubles the speed on a CPU.")
-    validations: int = Field(default=3, ge=1, description="How often to score the val split, besides step 0.")
-    val_split: str = Field(default="val", description="The split that chooses the checkpoint.")
-    val_measure: str = Field(default="ndcg_at_10", description="The measure that chooses the checkpoint.")
-    val_max_documents: int = Field(default=20_000, ge=100, description="Documents searched when validating.")
-    texts_per_forward: int = Field(default=16, ge=1, description="Texts in one pass; grouped by length.")
-    seed: int = Field(default=42, description="Seeds batches, dropout and the val sample.")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A validation: after how many steps, the val score, the mean loss since the last one."""
-
-    step: int
-    score: float
-    loss: float | None
+_FEWEST_QUERIES = 2
 
 
 @dataclass(frozen=True)
@@ -86,172 +37,48 @@ def train(
     encoder: str,
     folder: Path,
     *,
-    options: TrainOptions | None = None,
+    method: str = "full",
+    options: Options | None = None,
     encoder_options: EncoderOptions | None = None,
     cache: EmbeddingCache | None = None,
     made_from: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> TrainResult:
-    """Fine-tunes an encoder's weights and writes the best checkpoint to `folder`.
+    """Adapts an encoder by a method and writes the tuned model to `folder`.
 
-    The val split is scored before training and then `validations` times; the highest score
-    wins, the earlier one of equals, so that a model that only got worse comes out as it was.
-    Raises EmbedtuneError where the loss isn't finite; nothing is written then.
+    `options` are the method's own (TrainOptions for full). Whatever the method, the val split
+    decides how far to go, and the base comes out as it was where nothing beat it. Raises
+    EmbedtuneError where there is too little to learn from or the numbers break down; nothing is
+    written then.
     """
-    options = options or TrainOptions()
-    encoder_options = encoder_options or EncoderOptions()
+    plugin = METHODS.load(method)
+    options = options or plugin.OPTIONS()
+    if not isinstance(options, plugin.OPTIONS):
+        raise OptionsError(f"the method {method!r} takes {plugin.OPTIONS.__name__}, found {type(options).__name__}")
     refuse_strangers(folder, TUNED_MODEL, overwrite)
-    model = load_model(encoder, encoder_options)
-    apply_options(model, encoder_options)
-    validator = Validator(
-        training_set.dataset,
-        options.val_split,
-        measure=options.val_measure,
-        max_documents=options.val_max_documents,
-        seed=options.seed,
-        encoder_options=encoder_options,
-        cache=cache or EmbeddingCache(None),
+    _refuse_too_little(training_set)
+    job = TrainingJob(
+        training_set,
+        encoder,
+        folder,
+        encoder_options or EncoderOptions(),
+        cache or EmbeddingCache(None),
+        made_from or {},
+        overwrite,
     )
-    sampler = ConflictFreeSampler(training_set, options.batch_size, options.seed)
-    steps = len(sampler) * options.epochs
-    with (
-        tempfile.TemporaryDirectory(prefix="embedtune-") as scratch,
-        _dropout(model, options.dropout),
-        progress.task("train", total=steps) as training,
-    ):
-        watcher = _Watcher(validator, model, steps, options.validations, training)
-        trainer = _make_trainer(model, sampler, options, encoder_options, Path(scratch))
-        trainer.add_callback(watcher)
-        watcher.validate(0)
-        trainer.train()
-    model.load_state_dict(watcher.best_weights)
-    chosen = max(watcher.checkpoints, key=lambda checkpoint: (checkpoint.score, -checkpoint.step))
-    record = {
-        "method": "full",
-        "base": encoder,
-        "options": options.model_dump(),
-        "encoder_options": encoder_options.model_dump(),
-        "examples": len(training_set.examples),
-        "checkpoints": [vars(checkpoint) for checkpoint in watcher.checkpoints],
-        "chosen": vars(chosen),
-    }
-    tuned = TunedModel.save(model.to("cpu"), folder, record | dict(made_from or {}), overwrite=overwrite)
-    return TrainResult(tuned, watcher.checkpoints, chosen)
-
-
-def _make_trainer(
-    model: SentenceTransformer,
-    sampler: ConflictFreeSampler,
-    options: TrainOptions,
-    encoder_options: EncoderOptions,
-    scratch: Path,
-) -> SentenceTransformerTrainer:
-    device = choose_device(encoder_options.device)
-    precision = choose_precision(encoder_options.precision, device)
-    training_set = sampler.training_set
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(scratch),
-        num_train_epochs=options.epochs,
-        per_device_train_batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        warmup_steps=math.ceil(options.warmup_share * len(sampler) * options.epochs),
-        lr_scheduler_type="cosine",
-        seed=options.seed,
-        bf16=precision == "bfloat16",
-        fp16=precision == "float16",
-        use_cpu=device.type == "cpu",
-        batch_sampler=lambda dataset, **_: sampler,
-        dataloader_pin_memory=device.type == "cuda",
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
+    tuned: TunedModel = plugin.fit(job, options)
+    record = tuned.manifest["made_from"]
+    return TrainResult(
+        tuned, [Checkpoint(**checkpoint) for checkpoint in record["checkpoints"]], Checkpoint(**record["chosen"])
     )
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict({"example": list(range(len(training_set.examples)))}),
-        data_collator=BatchCollator(training_set, model),
-        loss=ContrastiveLoss(model, options.scale, options.texts_per_forward),
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
-class _Trainer(SentenceTransformerTrainer):
-    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """Adds none: it would take the positions of examples for texts."""
-
-
-class _Watcher(TrainerCallback):
-    """Scores the val split at the planned steps and keeps a copy of the best weights."""
-
-    def __init__(
-        self,
-        validator: Validator,
-        model: SentenceTransformer,
-        steps: int,
-        validations: int,
-        training: progress.ProgressTask,
-    ) -> None:
-        self.validator = validator
-        self.model = model
-        self.checkpoints: list[Checkpoint] = []
-        self.best_weights: dict[str, torch.Tensor] = {}
-        self.progress = training
-        self._planned = {round(steps * number / validations) for number in range(1, validations + 1)} - {0}
-        self._losses: list[float] = []
-
-    def validate(self, step: int) -> None:
-        """Scores the model as it is and keeps its weights if none was better."""
-        score = self.validator.score(self.model)
-        mean_loss = sum(self._losses) / len(self._losses) if self._losses else None
-        self._losses.clear()
-        if all(score > checkpoint.score for checkpoint in self.checkpoints):
-            self.best_weights = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-        self.checkpoints.append(Checkpoint(step, score, mean_loss))
-        loss = "" if mean_loss is None else f", mean loss {mean_loss:.4f}"
-        progress.say(f"step {step}: val {self.validator.measure} {score:.5f}{loss}")
-
-    def on_log(
-        self,
-        args: Any,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Collects each step's loss, ends the training on one that isn't finite, and validates."""
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            raise EmbedtuneError(
-                f"the loss is {loss} at step {state.global_step}",
-                remedy="lower learning_rate, or use --precision float32; nothing was written",
-            )
-        self._losses.append(loss)
-        self.progress.advance()
-        if state.global_step in self._planned:
-            self.validate(state.global_step)
-
-    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Validates the last step, also where conflicts left an epoch with fewer batches than planned."""
-        if self.checkpoints[-1].step != state.global_step:
-            self.validate(state.global_step)
-
-
-@contextmanager
-def _dropout(model: nn.Module, keep: bool) -> Iterator[None]:
-    """Switches dropout off while the block runs, unless it is to be kept."""
-    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    shares = [layer.p for layer in layers]
-    for layer in layers:
-        layer.p = layer.p if keep else 0.0
-    try:
-        yield
-    finally:
-        for layer, share in zip(layers, shares, strict=True):
-            layer.p = share
+def _refuse_too_little(training_set: TrainingSet) -> None:
+    queries = {example.query_id for example in training_set.examples}
+    if len(queries) < _FEWEST_QUERIES:
+        raise DataError(
+            f"the training split has {len(queries)} query with a relevant document, at least {_FEWEST_QUERIES} are "
+            "needed: what fits one query says nothing about the next",
+            where="queries_split",
+            remedy="give more training queries; embedtune split divides a dataset anew",
+        )

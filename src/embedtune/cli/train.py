@@ -1,0 +1,131 @@
+"""embedtune train: a dataset and an encoder → a tuned model, by the method of your choice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from embedtune import progress
+from embedtune.artifact import refuse_strangers
+from embedtune.cli.flags import command
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.training_set import TrainingSet
+from embedtune.errors import OptionsError
+from embedtune.models.encoder import EncoderOptions
+from embedtune.options import Options
+from embedtune.train.methods import METHODS
+
+__all__ = ["TrainCommand", "train_command"]
+
+_DEFAULT = "full"
+_FLAG = "--method"
+
+
+class TrainCommand(TyperCommand):
+    """Becomes the command of the method that is named, whose options are its flags."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Returns the context of that method's command; ends with status 2 for an unknown one."""
+        try:
+            function = command(_train_by(_named_method(args)))
+        except OptionsError as error:
+            typer.echo(f"embedtune: {error}", err=True)
+            raise typer.Exit(2) from None
+        single = typer.Typer(rich_markup_mode=None, add_completion=False)
+        single.command(info_name, epilog=_epilog())(function)
+        return typer.main.get_command(single).make_context(info_name, args, parent=parent, **extra)
+
+
+def train_command() -> None:
+    """Adapts an encoder to a dataset.
+
+    Example: embedtune train mined.json --encoder minilm --method adapter --out tuned
+    """
+
+
+def _named_method(args: Sequence[str]) -> str:
+    """Returns the value of --method among the words of a command, the last one as typer would take it."""
+    found = _DEFAULT
+    for place, word in enumerate(args):
+        if word.startswith(f"{_FLAG}="):
+            found = word.partition("=")[2]
+        elif word == _FLAG and place + 1 < len(args):
+            found = args[place + 1]
+    return found
+
+
+def _epilog() -> str:
+    listed = " ".join(f"{name}: {METHODS.summary(name)}" for name in METHODS.names())
+    return f"Each method has flags of its own, shown by embedtune train --method NAME --help. {listed}"
+
+
+def _train_by(method_name: str) -> Callable[..., None]:
+    """Returns the command of one method, with that method's options as its flags."""
+    plugin = METHODS.load(method_name)
+
+    def train_command(
+        dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+        encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
+        out: Annotated[Path, typer.Option(help="Folder for the tuned model.")],
+        options: Options,
+        encoder_options: EncoderOptions,
+        method: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(METHODS.names())}.")] = _DEFAULT,
+        split: Annotated[str, typer.Option(help="Split whose queries are trained on.")] = "train",
+        negatives: Annotated[
+            int, typer.Option(help="Hard negatives for each query, the first of its negative_docs.", min=0)
+        ] = 4,
+        cache_dir: Annotated[
+            Path | None,
+            typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
+        ] = None,
+        overwrite: Annotated[bool, typer.Option(help="Replace a tuned model in --out.")] = False,
+        json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    ) -> None:
+        from embedtune.models.cache import EmbeddingCache, default_cache_folder
+        from embedtune.models.tuned import TUNED_MODEL
+        from embedtune.train.training import train
+
+        refuse_strangers(out, TUNED_MODEL, overwrite)
+        data = RetrievalDataset.read(dataset)
+        training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
+        made_from = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
+        progress.say(f"{dataset}: {len(data.corpus)} documents, {len(training_set.examples)} training examples")
+        started = time.perf_counter()
+        result = train(
+            training_set,
+            encoder,
+            out,
+            method=method,
+            options=options,
+            encoder_options=encoder_options,
+            cache=EmbeddingCache(cache_dir or default_cache_folder()),
+            made_from=made_from,
+            overwrite=overwrite,
+        )
+        record = dict(result.model.manifest["made_from"]) | {"seconds": round(time.perf_counter() - started, 1)}
+        typer.echo(json.dumps(record, ensure_ascii=False, indent=2) if json_output else "\n".join(_words(record)))
+        progress.say(f"wrote {out}")
+
+    example = f"Example: embedtune train mined.json --encoder minilm --method {method_name} --out tuned"
+    train_command.__doc__ = f"{plugin.__doc__}\n\n{plugin.fit.__doc__}\n\n{example}"
+    train_command.__annotations__["options"] = plugin.OPTIONS
+    return train_command
+
+
+def _words(record: dict[str, Any]) -> list[str]:
+    base, chosen = record["checkpoints"][0], record["chosen"]
+    measure = record["measure"]
+    lines = [
+        f"{record['method']} on {record['base']}, {record['examples']} examples, {record['seconds']} s",
+        f"{measure} on the val split: base {base['score']:.4f}, tuned {chosen['score']:.4f}",
+        *record.get("words", ()),
+    ]
+    if chosen["step"] == 0:
+        lines.append("nothing was better on val than the base model, so that is what came out")
+    return lines

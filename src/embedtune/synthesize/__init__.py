@@ -1,0 +1,1 @@
+"""Documents → queries, and which of them to keep."""

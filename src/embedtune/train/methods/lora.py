@@ -1,0 +1,75 @@
+"""Trains small additions to the linear layers, and merges them on saving."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from pydantic import Field
+from sentence_transformers import SentenceTransformer
+from torch import nn
+
+from embedtune.errors import EncoderError
+from embedtune.models.tuned import TunedModel
+from embedtune.train.job import TrainingJob
+from embedtune.train.trainer import TrainOptions, load_trainable, train_weights
+
+__all__ = ["OPTIONS", "LoraOptions", "fit"]
+
+_UNUSED = "pooler"
+
+
+class LoraOptions(TrainOptions):
+    """How LoRA's additions are trained; Hu et al. 2021 (https://arxiv.org/abs/2106.09685)."""
+
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate of AdamW.")
+    rank: int = Field(default=16, ge=1, description="Rank of the addition to each linear layer.")
+    alpha: int = Field(default=32, ge=1, description="The addition counts alpha / rank.")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout before each addition.")
+
+
+OPTIONS = LoraOptions
+
+
+def fit(job: TrainingJob, options: LoraOptions) -> TunedModel:
+    """Trains additions to the attention and feed-forward layers; the folder holds them merged, like any model."""
+    model = load_trainable(job)
+    _add_lora(model, options)
+    trained = train_weights(model, job, options, as_plain=_merged)
+    record = job.record("lora", options, options.val_measure, trained.checkpoints)
+    return TunedModel.save(trained.model, job.folder, record, overwrite=job.overwrite)
+
+
+def _add_lora(model: SentenceTransformer, options: LoraOptions) -> None:
+    """Freezes the model and adds trainable low-rank layers, zero at the start, to its linear ones."""
+    backbone = model.transformers_model
+    names = [] if backbone is None else [n for n, m in backbone.named_modules() if _is_wanted(n, m)]
+    if not names:
+        raise EncoderError(
+            "the model has no linear layers inside a transformer, which LoRA adds to",
+            remedy="use --method full or adapter",
+        )
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=options.rank, lora_alpha=options.alpha, lora_dropout=options.lora_dropout, target_modules=names
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        inject_adapter_in_model(config, backbone)
+
+
+def _is_wanted(name: str, module: nn.Module) -> bool:
+    """Returns whether the layer takes part in a text's vector: BERT's pooler doesn't."""
+    return isinstance(module, nn.Linear) and _UNUSED not in name.split(".")
+
+
+def _merged(model: SentenceTransformer) -> SentenceTransformer:
+    """Returns a copy whose linear layers hold the sums, so that it is a plain model."""
+    plain = copy.deepcopy(model)
+    for name, layer in list(plain.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            plain.set_submodule(name, layer.get_base_layer())
+    return plain.requires_grad_(True)
