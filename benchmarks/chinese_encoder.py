@@ -107,8 +107,7 @@ def first_vectors(concepts: list[str], document_frequency: np.ndarray, total: in
     common word lacks in length goes to the reserved dimensions, which the last layer leaves out:
     before any training the mean of the tokens is a random projection of the text's tf-idf vector.
     """
-    generator = torch.Generator().manual_seed(seed)
-    content = torch.randn(len(concepts), WIDTH - RESERVED, generator=generator)
+    content = torch.randn(len(concepts), WIDTH - RESERVED, generator=torch.Generator().manual_seed(seed))
     content = functional.normalize(content - content.mean(1, keepdim=True))
     number = {concept: position for position, concept in enumerate(concepts)}
     mixed = content.clone()
