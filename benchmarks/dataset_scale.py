@@ -47,7 +47,7 @@ JSON, FOLDER, OUT = sys.argv[1:]
 def memory(name):
     return next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith(name))
 from embedtune.data.dataset import RetrievalDataset as R
-import embedtune.data.json_format, embedtune.data.parquet_format
+import embedtune.data.json_format, embedtune.data.table_folder
 before = memory('VmRSS')
 started = time.perf_counter()
 {work}

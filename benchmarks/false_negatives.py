@@ -22,7 +22,7 @@ import numpy.typing as npt
 from embedtune.artifact import provenance
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.false_negatives import SUSPECT, diagnose
-from embedtune.evaluate.suspicion import BACKGROUND_DOCUMENTS, standardised, suspicion
+from embedtune.evaluate.suspicion import BACKGROUND_DOCUMENTS, suspicion, suspicion_features
 from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
@@ -44,12 +44,11 @@ Floats = npt.NDArray[np.float64]
 
 
 class Planted(NamedTuple):
-    """Candidates of queries: hidden positive or not, rank, suspicion's two scores, share of the lowest positive."""
+    """Candidates of queries: hidden positive or not, rank, what suspicion weighs, it, share of the lowest positive."""
 
     hidden: npt.NDArray[np.bool_]
     ranks: npt.NDArray[np.int64]
-    by_query: Floats
-    by_positive: Floats
+    features: Floats
     suspicion: Floats
     share: Floats
 
@@ -87,8 +86,7 @@ def candidates(
             (
                 np.array([ids[i] in planted for i in order]),
                 np.arange(len(order)),
-                standardised(found @ query, background @ query),
-                standardised(found @ positives.T, background @ positives.T).max(axis=1),
+                suspicion_features(query, positives, found, background),
                 suspicion(query, positives, found, background),
                 scores[order] / scores[known].min(),
             )
@@ -167,14 +165,14 @@ def fit(folder: Path, encoder: Encoder, cache: EmbeddingCache) -> None:
         whole = RetrievalDataset.read(folder / name / "dataset.json")
         for seed in SEEDS:
             found = candidates(*plant(whole, ["train", "val"], seed), encoder, cache)
-            features.append(np.stack([found.by_query, found.by_positive], axis=1))
+            features.append(found.features)
             labels.append(found.hidden)
             weights.append(np.where(found.hidden, 1 / found.hidden.sum(), 1 / (~found.hidden).sum()))
     weight = np.concatenate(weights)
     model = LogisticRegression().fit(
         np.concatenate(features), np.concatenate(labels), sample_weight=weight * len(weight) / weight.sum()
     )
-    print("by query, by positive, base:", *model.coef_[0].round(3).tolist(), round(float(model.intercept_[0]), 3))
+    print("weights, base:", *model.coef_[0].round(3).tolist(), round(float(model.intercept_[0]), 3))
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def test_the_likeliest_false_negative_is_named_first():
     rng = np.random.default_rng(0)
     query, side = np.eye(64)[0], np.eye(64)[1]
     documents = {"p": query + side, "twin": 0.8 * query + side, "alike": query - side, "far": -query}
-    documents |= {f"random {number}": rng.standard_normal(64) for number in range(100)}
+    documents |= {f"random {number}": rng.standard_normal(64) for number in range(300)}
     unit = {name: vector / np.linalg.norm(vector) for name, vector in documents.items()}
 
     class Given(Placed):
@@ -111,7 +111,7 @@ def test_the_likeliest_false_negative_is_named_first():
                 query,
                 unit["p"][None],
                 np.array([unit["twin"], unit["alike"], unit["far"]]),
-                np.array([unit[f"random {number}"] for number in range(100)]),
+                np.array([unit[f"random {number}"] for number in range(300)]),
             ),
             strict=True,
         )

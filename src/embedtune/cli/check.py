@@ -31,7 +31,7 @@ _CHANGES = ".changes.json"
 
 @command
 def check_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
     encoder: Annotated[
         str | None, typer.Option(help="Also check the texts against this encoder's limit and prompts.")

@@ -32,12 +32,12 @@ _FilterFlags: type[Options] = create_model("FilterFlags", __base__=Options, **_F
 
 
 def filter_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D2")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D2")],
     choice: FilterChoice,
     flags: Options,
     encoder_options: EncoderOptions,
     language_options: LanguageOptions,
-    out: Annotated[Path, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")],
+    out: Annotated[Path, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")],
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub; to find documents.")
     ] = None,

@@ -62,7 +62,9 @@ def _import_command(name: str) -> Callable[..., None]:
     converter = CONVERTERS.load(name)
 
     def import_command(
-        out: Annotated[Path, typer.Option(help="A .json file, or a folder for the Parquet tables or another layout.")],
+        out: Annotated[
+            Path, typer.Option(help="A .json file, a .arrow folder, or a folder for Parquet or another layout.")
+        ],
         options: Options,
         source: Annotated[str | None, typer.Argument(help="What to convert: a path, or a name on the Hub.")] = None,
         to: Annotated[

@@ -32,14 +32,16 @@ _TEXT = 100
 
 @command
 def mine_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
     options: MineOptions,
     encoder_options: EncoderOptions,
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
-    out: Annotated[Path | None, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split whose queries get negatives; all for every query.")] = "train",
     rerank: Annotated[
         str | None, typer.Option(help="A cross-encoder, folder or Hub name, that drops what is as good as a positive.")

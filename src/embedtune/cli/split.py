@@ -19,9 +19,9 @@ __all__ = ["split_command"]
 
 @command
 def split_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     options: SplitOptions,
-    out: Annotated[Path, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")],
+    out: Annotated[Path, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:

@@ -71,11 +71,13 @@ def _synth_by(backend_name: str) -> Callable[..., None]:
     plugin = BACKENDS.load(backend_name)
 
     def synth_command(
-        dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+        dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
         generate_options: GenerateOptions,
         options: Options,
         encoder_options: EncoderOptions,
-        out: Annotated[Path | None, typer.Option(help="Dataset to write: a .json file or a Parquet folder.")] = None,
+        out: Annotated[
+            Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
+        ] = None,
         backend: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(BACKENDS.names())}.")] = DEFAULT_BACKEND,
         encoder: Annotated[
             str | None,

@@ -70,7 +70,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
     plugin = METHODS.load(method_name)
 
     def train_command(
-        dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a Parquet folder.", metavar="D")],
+        dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
         encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
         out: Annotated[Path, typer.Option(help="Folder for the tuned model.")],
         options: Options,

@@ -37,24 +37,27 @@ class RetrievalDataset:
 
     @classmethod
     def read(cls, path: str | Path) -> RetrievalDataset:
-        """Returns the dataset in a JSON file or a Parquet folder; raises DataError with all of its faults.
+        """Returns the dataset in a JSON file or a folder of tables; raises DataError with all of its faults.
 
-        The texts of a Parquet folder stay on disk until they are asked for.
+        The texts of a folder stay on disk until they are asked for.
         """
         if Path(path).is_dir():
-            from embedtune.data.parquet_format import read_parquet
+            from embedtune.data.table_folder import read_folder
 
-            return read_parquet(Path(path))
+            return read_folder(Path(path))
         from embedtune.data.json_format import read_json
 
         return read_json(Path(path))
 
     def write(self, path: str | Path) -> None:
-        """Writes a JSON file where `path` ends in .json, else a Parquet folder; whole, or not at all."""
-        if Path(path).suffix.lower() != ".json":
-            from embedtune.data.parquet_format import write_parquet
+        """Writes a JSON file where `path` ends in .json, an Arrow folder at .arrow, else a Parquet folder.
 
-            write_parquet(self, Path(path))
+        It is written whole, or not at all.
+        """
+        if Path(path).suffix.lower() != ".json":
+            from embedtune.data.table_folder import kind_for, write_folder
+
+            write_folder(self, Path(path), kind_for(Path(path)))
             return
         from embedtune.data.json_format import write_json
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.faults import OPTIONAL_FIELDS, REQUIRED_FIELDS, Fault, find_faults
 from embedtune.data.json_format import read_fields
-from embedtune.data.parquet_format import open_parquet
+from embedtune.data.table_folder import open_folder
 
 __all__ = ["Usable", "read_usable", "without_faults"]
 
@@ -22,9 +22,9 @@ class Usable(NamedTuple):
 
 
 def read_usable(path: Path) -> Usable:
-    """Returns what can be used of a JSON file or Parquet folder; raises DataError only where nothing can be read."""
+    """Returns what can be used of a JSON file or folder of tables; raises DataError only where nothing can be read."""
     if path.is_dir():
-        return Usable(open_parquet(path), [])
+        return Usable(open_folder(path), [])
     fields, repeated = read_fields(path)
     faults = [*repeated, *find_faults(fields)]
     return Usable(without_faults(fields), faults)

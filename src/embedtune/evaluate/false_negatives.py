@@ -26,7 +26,7 @@ from embedtune.models.encoder import Encoder, Vectors
 __all__ = ["SUSPECT", "Diagnosis", "Doubt", "diagnose"]
 
 _EXAMPLES = 5
-SUSPECT = 1.5
+SUSPECT = 1.0
 """From here on a negative is suspect; benchmarks/false_negatives.py has what that catches and loses."""
 _BEATEN_SHARE = 0.25
 """Above this, random documents beat positives half as often as they would if scores meant nothing."""

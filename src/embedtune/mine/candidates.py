@@ -15,7 +15,7 @@ from embedtune.models.encoder import Encoder, Vectors
 from embedtune.search.bm25 import BM25Retriever
 from embedtune.search.fusion import fuse
 from embedtune.search.run import RankedDocument, Run
-from embedtune.search.vector_index import VectorIndex
+from embedtune.search.vector_index import FoundRows, VectorIndex, ranked_documents
 
 __all__ = ["CandidateFinder", "Pool"]
 
@@ -53,16 +53,16 @@ class CandidateFinder:
     def find(self, rows: Sequence[int], depth: int, by: str) -> Pool:
         """Returns the `depth` best documents of these queries; `by` is dense, bm25 or hybrid."""
         if by == "dense":
-            return self._pool(self._dense(rows, depth))
-        by_terms = self._by_terms(rows, depth if by == "bm25" else max(depth, _FUSED_DEPTH))
+            return Pool(*self._dense(rows, depth))
+        ranked = self._by_terms(rows, depth if by == "bm25" else max(depth, _FUSED_DEPTH))
         if by == "hybrid":
-            dense = self._dense(rows, max(depth, _FUSED_DEPTH))
-            by_terms = list(fuse([_run(dense), _run(by_terms)], depth).rankings.values())
-        places = self._pool(by_terms).places
-        return Pool(places, self.score(rows, places))
+            dense = ranked_documents(self._dense(rows, max(depth, _FUSED_DEPTH)), self.document_ids)
+            fused = fuse([_run(dense), _run(ranked)], depth)
+            ranked = list(fused.rankings.values())
+        return self.drawn(rows, self._places(ranked))
 
     def drawn(self, rows: Sequence[int], places: Places) -> Pool:
-        """Returns the pool of these places, shape (rows, any)."""
+        """Returns the pool of these places, shape (rows, any), with their scores."""
         return Pool(places, self.score(rows, places))
 
     def score(self, rows: Sequence[int], places: Places) -> Scores:
@@ -97,21 +97,19 @@ class CandidateFinder:
     def _bm25(self) -> BM25Retriever:
         return BM25Retriever(self.dataset.corpus)
 
-    def _dense(self, rows: Sequence[int], depth: int) -> list[Sequence[RankedDocument]]:
-        return list(self._index.search(self.query_vectors[list(rows)], depth))
+    def _dense(self, rows: Sequence[int], depth: int) -> FoundRows:
+        return self._index.search_rows(self.query_vectors[list(rows)], depth)
 
     def _by_terms(self, rows: Sequence[int], depth: int) -> list[Sequence[RankedDocument]]:
         queries = {str(row): self.dataset.queries[self.query_ids[row]] for row in rows}
         return list(self._bm25.retrieve(queries, depth).rankings.values())
 
-    def _pool(self, rankings: Sequence[Sequence[RankedDocument]]) -> Pool:
+    def _places(self, rankings: Sequence[Sequence[RankedDocument]]) -> Places:
         width = max((len(ranking) for ranking in rankings), default=0)
         places = np.full((len(rankings), width), -1, dtype=np.int64)
-        scores = np.zeros((len(rankings), width), dtype=np.float32)
         for row, ranking in enumerate(rankings):
             places[row, : len(ranking)] = [self.place[document.document_id] for document in ranking]
-            scores[row, : len(ranking)] = [document.score for document in ranking]
-        return Pool(places, scores)
+        return places
 
 
 def _run(rankings: Sequence[Sequence[RankedDocument]]) -> Run:

@@ -15,7 +15,7 @@ from embedtune.mine.candidates import CandidateFinder, Places
 
 __all__ = ["Exclusions", "NearDuplicates"]
 
-_SIMILAR = 0.6
+_SIMILAR = 0.8
 """Documents that share four fifths of their pieces have vectors far more alike; only such pairs are read."""
 _FEWEST_CHARACTERS_SHARED = 0.6
 """Texts that share four fifths of their pieces don't differ more than this in length."""

@@ -66,14 +66,13 @@ class _Mining:
         self.query_ids = finder.query_ids
         self.exclusions = Exclusions.of(dataset, self.query_ids, split, finder.place)
         self.near = NearDuplicates(dataset, finder)
-        self.positives = [
-            np.array([finder.place[d] for d in dataset.positives(query_id)], dtype=np.int64)
-            for query_id in self.query_ids
-        ]
-        self.weakest, lowest = self._lowest_positives()
-        self.lowest = lowest
-        self.bounds = bounds(lowest, options)
-        self.seen = np.empty(0, dtype=np.int64)
+        places = [[finder.place[d] for d in dataset.positives(query_id)] for query_id in self.query_ids]
+        self.positive_counts = np.array([len(found) for found in places], dtype=np.int64)
+        self.first_positive = np.cumsum(self.positive_counts) - self.positive_counts
+        self.positives = np.array([place for found in places for place in found], dtype=np.int64)
+        self.weakest, self.lowest = self._lowest_positives()
+        self.bounds = bounds(self.lowest, options)
+        self.seen: list[Places] = []
         self.mined: list[list[MinedNegative]] = [[] for _ in self.query_ids]
         self.dropped: dict[Rule, int] = dict.fromkeys(RULES, 0)
         self.teacher_scores: dict[int, dict[int, float]] = {}
@@ -92,14 +91,15 @@ class _Mining:
 
     def _lowest_positives(self) -> tuple[Places, Scores]:
         """Returns each query's lowest-scored positive and its score."""
-        sizes = [len(places) for places in self.positives]
-        empty = np.empty(0, dtype=np.int64)
-        scores = self.finder.pair_scores(
-            np.repeat(np.arange(len(sizes)), sizes), np.concatenate([empty, *self.positives])
-        )
-        parts = np.split(scores, np.cumsum(sizes)[:-1]) if sizes else []
-        weakest = [int(places[part.argmin()]) for places, part in zip(self.positives, parts, strict=True)]
-        return np.array(weakest, dtype=np.int64), np.array([part.min() for part in parts], dtype=np.float32)
+        rows = np.repeat(np.arange(len(self.query_ids)), self.positive_counts)
+        scores = self.finder.pair_scores(rows, self.positives)
+        order = np.lexsort((scores, rows))[self.first_positive]
+        return self.positives[order], scores[order]
+
+    def _positives_of(self, row: int) -> list[int]:
+        first = self.first_positive[row]
+        found: list[int] = self.positives[first : first + self.positive_counts[row]].tolist()
+        return found
 
     def _short(self) -> list[int]:
         return [row for row, mined in enumerate(self.mined) if len(mined) < self.options.wanted]
@@ -131,8 +131,10 @@ class _Mining:
         start = self.options.from_ if first or source == "deeper" else 0
         pool = pool.beyond(start)
         codes = self.exclusions.codes(rows, pool.places)
-        allowed = (pool.places >= 0) & ~np.isin(codes, self.seen)
-        self.seen = np.union1d(self.seen, codes[allowed]) if self.options.fill_up else self.seen
+        allowed = pool.places >= 0
+        if self.seen:
+            allowed &= ~np.isin(codes, np.concatenate(self.seen))
+        self.seen.append(codes[allowed])
         allowed = self._drop("known positive", allowed, np.isin(codes, self.exclusions.known))
         allowed = self._drop("leaked positive", allowed, np.isin(codes, self.exclusions.leaked))
         if self.exclusions.empty.size:
@@ -181,10 +183,11 @@ class _Mining:
 
     def _near_duplicates(self, rows: Places, places: Places) -> Mask:
         """Returns for each (query, document) whether it is nearly the text of one of the query's positives."""
-        sizes = np.array([len(self.positives[row]) for row in rows.tolist()], dtype=np.int64)
-        positives = np.concatenate([np.empty(0, dtype=np.int64), *(self.positives[row] for row in rows.tolist())])
-        near = self.near.among(np.repeat(places, sizes), positives)
-        found: Mask = np.bincount(np.repeat(np.arange(len(rows)), sizes)[near], minlength=len(rows)) > 0
+        counts = self.positive_counts[rows]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        positives = self.positives[np.repeat(self.first_positive[rows], counts) + within]
+        near = self.near.among(np.repeat(places, counts), positives)
+        found: Mask = np.bincount(np.repeat(np.arange(len(rows)), counts)[near], minlength=len(rows)) > 0
         return found
 
     def _as_relevant(self, rows: Sequence[int], places: Places, readable: Mask) -> Mask:
@@ -193,7 +196,7 @@ class _Mining:
             return np.zeros_like(readable)
         new = [row for row in rows if row not in self.asked]
         self.asked |= set(new)
-        pairs = [(row, place) for row in new for place in self.positives[row].tolist()]
+        pairs = [(row, place) for row in new for place in self._positives_of(row)]
         at, columns = np.nonzero(readable)
         pairs += [(rows[i], int(places[i, j])) for i, j in zip(at.tolist(), columns.tolist(), strict=True)]
         texts = [
@@ -213,7 +216,7 @@ class _Mining:
     def _is_relevant(self, row: int, place: int) -> bool:
         """Returns whether the teacher says so; what it finds as good as the best positive is relabelled."""
         read = self.teacher_scores.get(row, {})
-        positives = [read[p] for p in self.positives[row].tolist() if p in read]
+        positives = [read[p] for p in self._positives_of(row) if p in read]
         score = read.get(place)
         if score is None or not positives or self.teacher is None or score < self.teacher.least:
             return False

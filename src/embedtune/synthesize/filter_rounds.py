@@ -2,7 +2,7 @@
 
 The extra field `filter_rounds` is a list, one entry a run of filters: `filters` (name → options), `dropped`
 (query id → text, labels, filter, code, reason, score, and where it stood) and `relabelled` (query id →
-the labels before, filter, reason). It is JSON, so JSON files and Parquet folders hold it alike.
+the labels before, filter, reason). It is JSON, so JSON files and folders of tables hold it alike.
 """
 
 from __future__ import annotations

@@ -16,11 +16,12 @@ from embedtune.errors import DataError, OptionsError, StorageError
 READER = {
     "json": "embedtune",
     "parquet": "embedtune",
+    "arrow": "embedtune",
     "beir": "beir",
     "flagembedding": "flagembedding",
     "triplets": "sentence-transformers",
 }
-BY_ID = ("json", "parquet", "beir")
+BY_ID = ("json", "parquet", "arrow", "beir")
 BY_TEXT = ("flagembedding", "triplets")
 
 
@@ -66,7 +67,7 @@ def test_every_writer_has_a_reader():
 @pytest.mark.parametrize("name", sorted(READER))
 def test_a_round_trip_keeps_what_the_layout_holds(name, dataset, tmp_path):
     again, losses = there_and_back(dataset, name, tmp_path)
-    if name in ("json", "parquet"):
+    if name in ("json", "parquet", "arrow"):
         assert again.to_fields() == dataset.to_fields()
         assert losses == []
     if name in BY_ID:
@@ -77,7 +78,7 @@ def test_a_round_trip_keeps_what_the_layout_holds(name, dataset, tmp_path):
     assert by_text(again) == by_text(dataset) or name == "beir"
 
 
-@pytest.mark.parametrize("name", ["json", "parquet", "beir"])
+@pytest.mark.parametrize("name", BY_ID)
 def test_grades_survive(name, dataset, tmp_path):
     graded = replace(dataset, relevant_docs={"q1": {"d1": 3, "d2": 0}, "q2": {"d2": 0.5}, "q4": {"d4": 1}})
     again, _ = there_and_back(graded, name, tmp_path)

@@ -1,4 +1,4 @@
-"""embedtune's own datasets, a JSON file or a Parquet folder, to write them in another layout."""
+"""embedtune's own datasets, a JSON file or a folder of tables, to write them in another layout."""
 
 from __future__ import annotations
 

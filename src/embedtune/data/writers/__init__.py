@@ -17,8 +17,8 @@ WRITERS = Registry(__name__, "writer")
 
 
 def writer_for(path: Path, to: str | None) -> str:
-    """Returns the writer asked for; by default json for a .json file, parquet for a folder."""
-    return to or ("json" if path.suffix.lower() == ".json" else "parquet")
+    """Returns the writer asked for; by default json for .json, arrow for .arrow, parquet for any folder."""
+    return to or {".json": "json", ".arrow": "arrow"}.get(path.suffix.lower(), "parquet")
 
 
 def refuse_place(path: Path, to: str | None, options: WriterOptions) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.parquet_format import DATASET, write_parquet
+from embedtune.data.parquet_table import ParquetTable
+from embedtune.data.table_folder import DATASET, write_folder
 from embedtune.data.writing import WriterOptions
 
 __all__ = ["KIND", "write"]
@@ -15,5 +16,5 @@ KIND = DATASET
 
 def write(dataset: RetrievalDataset, path: Path, options: WriterOptions) -> list[str]:
     """Writes the folder; nothing is lost."""
-    write_parquet(dataset, path)
+    write_folder(dataset, path, ParquetTable)
     return []
