@@ -29,11 +29,13 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+INSTALLED_FROM := pyproject.toml constraints.txt hatch_build.py src/embedtune/models/packed/kernels.c
+
+$(VENV)/.installed: $(INSTALLED_FROM)
 	$(call install,.[offline])
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt
+$(VENV)/.installed-dev: $(INSTALLED_FROM)
 	$(call install,.[dev])
 	touch $@
 

@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import EncoderError, OptionsError
-from embedtune.models.cache import EmbeddingCache
+from embedtune.models.cache import _TEXTS_PER_STEP, EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.sentence_transformer import SentenceTransformerEncoder
 
@@ -177,7 +177,7 @@ def test_a_kill_in_the_middle_loses_only_what_was_in_flight(tmp_path, tiny_model
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    kept = len(segments(tmp_path)) * 128
+    kept = len(segments(tmp_path)) * _TEXTS_PER_STEP
     texts = [f"text number {i}" for i in range(6000)]
     cache = EmbeddingCache(tmp_path)
     vectors = cache.encode(tiny_encoder, texts, "document")
@@ -210,11 +210,11 @@ def test_interrupted_work_is_kept(tmp_path, tiny_encoder, monkeypatch):
         return encode(texts, kind)
 
     monkeypatch.setattr(tiny_encoder, "encode", stop_at_the_third_call)
-    texts = [f"text number {i}" for i in range(500)]
+    texts = [f"text number {i}" for i in range(3 * _TEXTS_PER_STEP)]
     with pytest.raises(KeyboardInterrupt):
         EmbeddingCache(tmp_path).encode(tiny_encoder, texts, "document")
     monkeypatch.undo()
-    assert encoded_again(tmp_path, tiny_encoder, texts) == 500 - 2 * 128
+    assert encoded_again(tmp_path, tiny_encoder, texts) == _TEXTS_PER_STEP
 
 
 class TestFloat16:

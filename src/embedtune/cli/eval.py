@@ -71,8 +71,7 @@ def eval_command(
         from embedtune.models.encoder import load_encoder
 
         loaded = load_encoder(encoder, encoder_options)
-        key = loaded.cache_key
-        progress.say(f"{encoder}: {key['precision']}, at most {key['max_length']} tokens a text")
+        progress.say(f"{encoder}: {loaded}")
     cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
     evaluation = evaluate(
         data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged

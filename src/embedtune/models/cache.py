@@ -38,7 +38,8 @@ __all__ = ["CachePrecision", "EmbeddingCache", "default_cache_folder"]
 
 CachePrecision = Literal["float32", "float16"]
 _FORMAT = 1
-_TEXTS_PER_STEP = 128
+_TEXTS_PER_STEP = 512
+"""Enough to keep every core busy for seconds; what is done is written between steps."""
 _SECONDS_PER_SEGMENT = 30.0
 _BYTES_PER_SEGMENT = 64_000_000
 _ROWS_AT_ONCE = 256

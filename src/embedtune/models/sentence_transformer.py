@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,11 @@ from embedtune.data.hub import hub_reachable, why_unreachable
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
 from embedtune.models.fingerprint import model_fingerprint
+from embedtune.models.forward import Forward, PackedForward, PaddedForward, count_tokens, with_halving
+from embedtune.models.packed.bert import PackedPrecision
+from embedtune.models.packed.texts import batches_by_length
+from embedtune.models.packed.transformer import can_pack_model
+from embedtune.models.workers import in_threads
 from embedtune.packaged import MINILM, minilm_folder
 
 __all__ = [
@@ -33,24 +38,41 @@ __all__ = [
 ]
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_CHARACTERS_PER_TOKEN = 4
+_COMPARED_TEXTS = 32
 
 
 class SentenceTransformerEncoder:
     """A model with its prompts, length limit and precision; see the Encoder protocol.
 
-    The model given is changed: moved to the device and cast to the precision. Its fingerprint
-    is taken first.
+    The model given is used up: moved to the device and cast to the precision, or packed and its
+    own weights let go. Its fingerprint is taken first. `shareable` is for EncoderPool.
     """
 
-    def __init__(self, model: SentenceTransformer, options: EncoderOptions) -> None:
+    def __init__(self, model: SentenceTransformer, options: EncoderOptions, *, shareable: bool = False) -> None:
         apply_options(model, options)
         self.fingerprint = model_fingerprint(model)
         self.device = choose_device(options.device)
         self.precision = choose_precision(options.precision, self.device)
         self.normalise = model.similarity_fn_name == "cosine"
-        self.tokens_per_batch = options.tokens_per_batch
-        self.model = model.to(device=self.device, dtype=DTYPES[self.precision]).eval()
+        self.model = model
+        self._tokens_wanted = options.tokens_per_batch
+        self._forward, self._float_forward = self._choose_forward(options.forward, shareable)
+
+    def _choose_forward(self, wanted: str, shareable: bool) -> tuple[Forward, PackedForward | None]:
+        """Returns the forward pass, and for int8 the float32 one to compare it with once."""
+        model, precision = self.model, self.precision
+        if self.device.type == "cpu" and wanted != "sentence-transformers" and can_pack_model(model, precision):
+            forward = PackedForward(model, cast("PackedPrecision", precision), shareable=shareable)
+            compared = PackedForward(model, "float32") if precision == "int8" else None
+            let_go_of_weights(model)
+            return forward, compared
+        if precision == "int8" or wanted == "packed":
+            raise EncoderError(
+                f"the packed forward pass in {precision} can't be had for this model on {self.device}",
+                remedy="it takes BERT, RoBERTa and XLM-R on a CPU; int8 also needs AVX-512 with VNNI and bfloat16, "
+                "and the kernels that are compiled when embedtune is installed beside a C compiler",
+            )
+        return PaddedForward(model, self.device, DTYPES[precision]), None
 
     @property
     def dim(self) -> int:
@@ -73,9 +95,15 @@ class SentenceTransformerEncoder:
             "weights": self.fingerprint,
             "max_length": self.max_length,
             "precision": self.precision,
+            "computed": self._forward.name,
             "normalise": self.normalise,
             "dim": self.dim,
         }
+
+    def __str__(self) -> str:
+        workers = f", {self._forward.workers} workers" if self._forward.workers > 1 else ""
+        how = f"{self.precision} on {self.device} ({self._forward.name}{workers})"
+        return f"{how}, at most {self.max_length} tokens a text"
 
     def prompt(self, kind: TextKind) -> str:
         """Returns the prompt that sentence-transformers' encode_query or encode_document uses."""
@@ -86,10 +114,7 @@ class SentenceTransformerEncoder:
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise EncoderError(f"expected texts, found {type(text).__name__} at position {position}")
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        prompt = self.prompt(kind)
-        for batch in self._batches(self.count_tokens([prompt + text for text in texts])):
-            vectors[batch] = self._forward([texts[i] for i in batch], kind, prompt)
+        vectors = self._encode(self._forward, texts, kind)
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if bad.size:
             raise EncoderError(
@@ -97,45 +122,63 @@ class SentenceTransformerEncoder:
                 f"the first being {texts[bad[0]][:80]!r}",
                 remedy="try --precision float32; if that fails too the weights are damaged",
             )
+        self.say_loss(texts, kind, vectors)
         return vectors
 
     def count_tokens(self, texts: list[str]) -> list[int]:
-        """Returns each text's length in tokens before any cut, special tokens included.
+        """Returns each text's length in tokens before any cut; see models.forward.count_tokens."""
+        return count_tokens(self.model, texts)
 
-        Where the tokenizer isn't one of transformers', an estimate from the characters.
-        """
-        tokenizer = self.model.tokenizer
-        if not hasattr(tokenizer, "backend_tokenizer") or not texts:
-            return [len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts]
-        encoded = tokenizer(texts, padding=False, truncation=False, return_attention_mask=False, verbose=False)
-        return [len(ids) for ids in encoded["input_ids"]]
+    def _encode(self, forward: Forward, texts: list[str], kind: TextKind) -> Vectors:
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        if not texts:
+            return vectors
+        tokenized = forward.tokenize(texts, kind, self.prompt(kind))
+        vectors_of = with_halving(tokenized.vectors_of)
 
-    def _batches(self, token_counts: list[int]) -> Iterator[list[int]]:
-        """Yields positions, longest first; a batch's padded size is at most the token budget."""
-        limit = self.max_length or max(token_counts, default=0)
-        lengths = np.minimum(token_counts, limit)
-        batch: list[int] = []
-        for position in np.argsort(-lengths, kind="stable").tolist():
-            longest = int(lengths[batch[0]]) if batch else 0
-            if batch and longest * (len(batch) + 1) > self.tokens_per_batch:
-                yield batch
-                batch = []
-            batch.append(position)
-        if batch:
-            yield batch
+        def encode_batch(positions: list[int]) -> Vectors:
+            with torch.inference_mode():
+                batch = vectors_of(positions)
+                batch = torch.nn.functional.normalize(batch, dim=1) if self.normalise else batch
+                result: Vectors = batch.cpu().numpy()
+            return result
 
-    @torch.inference_mode()
-    def _forward(self, texts: list[str], kind: TextKind, prompt: str) -> Vectors:
-        features = self.model.preprocess(texts, prompt=prompt or None, task=kind)
-        features = {
-            name: value.to(self.device) if isinstance(value, torch.Tensor) else value
-            for name, value in features.items()
-        }
-        vectors = self.model(features, task=kind)["sentence_embedding"].float()
-        if self.normalise:
-            vectors = torch.nn.functional.normalize(vectors, dim=1)
-        result: Vectors = vectors.cpu().numpy()
-        return result
+        tokens = forward.tokens_per_batch(self._tokens_wanted)
+        share = -(-int(tokenized.lengths.sum()) // forward.workers)  # so that few texts still use every worker
+        batches = batches_by_length(tokenized.lengths, min(tokens, max(share, 1)), padded=forward.padded)
+        for positions, fresh in in_threads(batches, encode_batch, forward.workers):
+            vectors[positions] = fresh
+        return vectors
+
+    def for_worker(self) -> SentenceTransformerEncoder:
+        """Returns an encoder with the same weights that computes on one thread."""
+        single = copy.copy(self)
+        single._forward = copy.copy(self._forward)
+        single._forward.workers = 1
+        single._float_forward = None
+        return single
+
+    def say_loss(self, texts: list[str], kind: TextKind, vectors: Vectors) -> None:
+        """Says once how near int8 vectors are to float32's, on a sample of the first texts."""
+        exact, self._float_forward = self._float_forward, None
+        if exact is None or not texts:
+            return
+        sample = list(range(0, len(texts), max(1, len(texts) // _COMPARED_TEXTS)))[:_COMPARED_TEXTS]
+        reference = self._encode(exact, [texts[i] for i in sample], kind)
+        norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(vectors[sample], axis=1)
+        cosines = (reference * vectors[sample]).sum(axis=1) / norms
+        progress.say(
+            f"int8: cosine to float32 at least {cosines.min():.4f}, on average {cosines.mean():.4f} "
+            f"({len(sample)} of these texts)"
+        )
+
+
+def let_go_of_weights(model: SentenceTransformer) -> None:
+    """Takes the weights of the Transformer module out of memory; its tokenizer and limits stay."""
+    transformer = cast("Any", model[0])
+    shell = torch.nn.Module()
+    shell.config = transformer.model.config
+    transformer.model = shell
 
 
 def apply_options(model: SentenceTransformer, options: EncoderOptions) -> None:

@@ -40,6 +40,10 @@ class TunedEncoder:
             key["moved_documents"] = self.moved.fingerprint
         return key
 
+    def __str__(self) -> str:
+        changes = (("a map of queries", self.query_map), ("moved documents", self.moved))
+        return ", ".join([str(self.base), *(f"with {what}" for what, there in changes if there is not None)])
+
     def prompt(self, kind: TextKind) -> str:
         """Returns the base's prompt."""
         return self.base.prompt(kind)

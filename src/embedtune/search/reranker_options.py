@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from embedtune.models.encoder import Precision
+from embedtune.models.encoder import FloatPrecision
 from embedtune.options import Options
 
 __all__ = ["RerankerOptions"]
@@ -13,7 +13,7 @@ __all__ = ["RerankerOptions"]
 class RerankerOptions(Options):
     """How a cross-encoder is loaded and run; precision, device and batch size are as for encoders."""
 
-    precision: Precision = Field(
+    precision: FloatPrecision = Field(
         default="auto", description="auto takes bfloat16 where the hardware computes in it, else float32."
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")

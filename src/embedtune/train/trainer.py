@@ -25,7 +25,7 @@ from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 
 from embedtune import progress
-from embedtune.errors import EmbedtuneError, EncoderError
+from embedtune.errors import EmbedtuneError, EncoderError, OptionsError
 from embedtune.models.encoder import EncoderOptions
 from embedtune.models.moved_documents import has_moved_documents
 from embedtune.models.sentence_transformer import apply_options, choose_device, choose_precision, load_model
@@ -121,6 +121,8 @@ def _make_trainer(
 ) -> SentenceTransformerTrainer:
     device = choose_device(encoder_options.device)
     precision = choose_precision(encoder_options.precision, device)
+    if precision == "int8":
+        raise OptionsError("a model can't be trained in int8", remedy="use --precision bfloat16 or float32")
     training_set = sampler.training_set
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(scratch),

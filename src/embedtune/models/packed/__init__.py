@@ -1,0 +1,1 @@
+"""Forward passes without padding: texts end to end, one after the other."""
