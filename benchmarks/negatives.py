@@ -40,11 +40,15 @@ from embedtune.train.training import TrainOptions, train
 
 SEEDS = (42, 43, 44)
 NEGATIVES = 2
-QUERIES, VAL_QUERIES, VAL_DOCUMENTS = 256, 100, 400
+VAL_QUERIES, VAL_DOCUMENTS = 100, 400
+QUERIES = {"cmrc2018": 600, "scifact": 256}
 MAX_LENGTH = {"cmrc2018": 64, "scifact": 48}
 """In tokens: texts are cut so that thirty trainings fit an hour of two shared cores."""
 LEARNING_RATE = {"cmrc2018": 2e-4, "scifact": 5e-5}
 """The Chinese encoder was trained from nothing, at 1e-3; a start value, chosen on nothing."""
+CHOSEN_BY = {"cmrc2018": "train", "scifact": "val"}
+"""The split that chooses between the base and the end. In a first try on cmrc2018 the base won on val, and an arm that
+ends as the base says nothing about its negatives; by its own training queries the end always wins."""
 MEASURE = "ndcg_at_10"
 RESULT = Path(__file__).with_suffix(".json")
 
@@ -104,10 +108,10 @@ ARMS: dict[str, Miner | None] = {
 }
 
 
-def smaller(dataset: RetrievalDataset) -> RetrievalDataset:
+def smaller(dataset: RetrievalDataset, queries: int) -> RetrievalDataset:
     """Returns the dataset with fewer training and val queries, always the same ones."""
     kept = dict(dataset.queries_split)
-    for split, most in (("train", QUERIES), ("val", VAL_QUERIES)):
+    for split, most in (("train", queries), ("val", VAL_QUERIES)):
         kept[split] = random.Random(SEEDS[0]).sample(kept[split], min(most, len(kept[split])))
     return replace(dataset, queries_split=kept)
 
@@ -187,8 +191,10 @@ def main() -> None:
     cache, pairs = EmbeddingCache(sys.argv[1]), list(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"runs": {}}
     settings = {"negatives": NEGATIVES, "queries": QUERIES, "max_length": MAX_LENGTH, "learning_rate": LEARNING_RATE}
+    settings |= {"chosen_by": CHOSEN_BY, "epochs": 1, "batch_size": TrainOptions().batch_size}
     for path, name in pairs:
-        dataset, collection = smaller(RetrievalDataset.read(path)), Path(path).parent.name
+        dataset, collection = RetrievalDataset.read(path), Path(path).parent.name
+        dataset = smaller(dataset, QUERIES[collection])
         options = EncoderOptions(max_length=MAX_LENGTH[collection])
         done = content["runs"].setdefault(collection, {})
         if "base" not in done:
@@ -200,6 +206,7 @@ def main() -> None:
                         epochs=1,
                         validations=1,
                         learning_rate=LEARNING_RATE[collection],
+                        val_split=CHOSEN_BY[collection],
                         val_max_documents=VAL_DOCUMENTS,
                         seed=seed,
                     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.conftest import build_tiny_model
 from tests.mine.placed import Placed
@@ -200,3 +202,17 @@ def test_from_the_second_run_on_nothing_is_encoded(sample, tiny_encoder, tmp_pat
         first.mined.keys()
     )
     assert cache.encoded == 0
+
+
+def test_a_split_without_relevant_documents_gets_nothing(dataset):
+    report = mine_negatives(replace(dataset, queries_split={"train": ["unjudged"]}), Placed(COSINES))
+    assert report.negatives == {}
+    assert report.to_json()["scores"] == []
+
+
+def test_texts_without_terms_are_filled_up_all_the_same():
+    texts = {"p": "!", "a": "?", "b": "…", "c": "%"}
+    dataset = RetrievalDataset({"q": "."}, texts, {"q": ["p"]}, queries_split={"train": ["q"]})
+    cosines = {"!": 0.9, "?": 0.3, "…": 0.2, "%": 0.1}
+    report = mine_negatives(dataset, Placed(cosines), options=MineOptions(depth=2))
+    assert report.negatives == {"q": ["a", "b", "c"]}

@@ -69,12 +69,14 @@ def known_relevant(dataset: RetrievalDataset) -> dict[str, frozenset[str]]:
     Queries of equal text share their relevant documents, and documents of equal text count
     as one.
     """
-    ids_by_text: dict[str, list[str]] = {}
+    text_of = {d: dataset.corpus[d].strip() for d in dict.fromkeys(d for _, d in dataset.known_positive_pairs())}
+    copies: dict[str, list[str]] = {text: [] for text in text_of.values()}
     for document_id, text in dataset.corpus.items():
-        ids_by_text.setdefault(text.strip(), []).append(document_id)
+        found = copies.get(text.strip())
+        if found is not None:
+            found.append(document_id)
     relevant_to_text: dict[str, set[str]] = {}
     for query_id, document_id in dataset.known_positive_pairs():
-        copies = ids_by_text[dataset.corpus[document_id].strip()]
-        relevant_to_text.setdefault(dataset.queries[query_id].strip(), set()).update(copies)
+        relevant_to_text.setdefault(dataset.queries[query_id].strip(), set()).update(copies[text_of[document_id]])
     frozen = {text: frozenset(ids) for text, ids in relevant_to_text.items()}
     return {query_id: frozen.get(text.strip(), frozenset()) for query_id, text in dataset.queries.items()}

@@ -62,6 +62,15 @@ class Exclusions:
             len(place),
         )
 
+    @staticmethod
+    def among(codes: Places, sorted_codes: Places) -> npt.NDArray[np.bool_]:
+        """Returns which codes are in a sorted array of them; np.isin would sort the many instead of the few."""
+        if not sorted_codes.size:
+            return np.zeros(codes.shape, dtype=bool)
+        nearest = np.searchsorted(sorted_codes, codes).clip(max=len(sorted_codes) - 1)
+        found: npt.NDArray[np.bool_] = sorted_codes[nearest] == codes
+        return found
+
     def codes(self, rows: Sequence[int], places: Places) -> Places:
         """Returns the codes of places, shape (rows, any)."""
         codes: Places = np.asarray(rows, dtype=np.int64)[:, None] * self.documents + places

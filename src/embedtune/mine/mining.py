@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.errors import EvaluationError
 from embedtune.mine.candidates import CandidateFinder, Places, Pool, Scores
 from embedtune.mine.exclusions import Exclusions, NearDuplicates
 from embedtune.mine.options import MineOptions
 from embedtune.mine.report import RULES, MinedNegative, MiningReport, Rule, Source, draw_samples
-from embedtune.mine.rules import Mask, bounds, choose
+from embedtune.mine.rules import Mask, bounds, choose, generator_of
 from embedtune.mine.teacher import Teacher
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
@@ -114,7 +116,11 @@ class _Mining:
                 yield "deeper", short, self.finder.find(short, depth, self.options.candidates)
         short = self._short()
         if short and self.options.candidates == "dense":
-            yield "bm25 fill-up", short, self.finder.find(short, _FILL_UP_DEPTH, "bm25")
+            pool = None
+            with suppress(EvaluationError):  # no document holds a term
+                pool = self.finder.find(short, _FILL_UP_DEPTH, "bm25")
+            if pool is not None:
+                yield "bm25 fill-up", short, pool
         short = self._short()
         if short:
             yield "random", short, self.finder.drawn(short, self._drawn(short))
@@ -123,7 +129,7 @@ class _Mining:
         """Returns random places, shape (rows, some), none twice in a row of the array."""
         corpus_size = len(self.finder.document_ids)
         count = min(self.options.wanted * _DRAWN_PER_WANTED, corpus_size)
-        generators = [np.random.default_rng([self.options.seed, row]) for row in rows]
+        generators = [generator_of(self.query_ids[row], self.options.seed) for row in rows]
         return np.stack([generator.choice(corpus_size, count, replace=False) for generator in generators])
 
     def _take(self, rows: Sequence[int], pool: Pool, source: Source, *, first: bool) -> None:
@@ -135,8 +141,8 @@ class _Mining:
         if self.seen:
             allowed &= ~np.isin(codes, np.concatenate(self.seen))
         self.seen.append(codes[allowed])
-        allowed = self._drop("known positive", allowed, np.isin(codes, self.exclusions.known))
-        allowed = self._drop("leaked positive", allowed, np.isin(codes, self.exclusions.leaked))
+        allowed = self._drop("known positive", allowed, self.exclusions.among(codes, self.exclusions.known))
+        allowed = self._drop("leaked positive", allowed, self.exclusions.among(codes, self.exclusions.leaked))
         if self.exclusions.empty.size:
             allowed = self._drop("empty text", allowed, np.isin(pool.places, self.exclusions.empty))
         in_bounds = self.bounds.allow(rows, pool.scores)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from embedtune.mine.candidates import Scores
 from embedtune.mine.options import MineOptions
 
-__all__ = ["Bounds", "bounds", "choose"]
+__all__ = ["Bounds", "bounds", "choose", "generator_of"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -63,7 +63,11 @@ def choose(
     drawn = []
     for row, query_id in enumerate(query_ids):
         columns = np.flatnonzero(allowed[row])
-        generator = np.random.default_rng([options.seed, crc32(query_id.encode("utf-8", "surrogatepass"))])
-        drawn.append(generator.permutation(columns)[: wanted[row]])
+        drawn.append(generator_of(query_id, options.seed).permutation(columns)[: wanted[row]])
     sizes = [len(columns) for columns in drawn]
     return np.repeat(np.arange(len(drawn)), sizes), np.concatenate([np.empty(0, dtype=np.int64), *drawn])
+
+
+def generator_of(query_id: str, seed: int) -> np.random.Generator:
+    """Returns the generator of one query, the same whatever other queries there are."""
+    return np.random.default_rng([seed, crc32(query_id.encode("utf-8", "surrogatepass"))])
