@@ -27,7 +27,7 @@ from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.packaged import minilm_folder
 
 TEXTS = 192
-COMPARED_TEXTS = 700
+COMPARED_TEXTS = 250
 PEER = "sentence-transformers encode"
 PARTS = ("speed", "busy", "fidelity")
 
