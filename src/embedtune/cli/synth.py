@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from embedtune import progress
-from embedtune.cli.flags import command
+from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError, StorageError
 from embedtune.models.encoder import EncoderOptions
@@ -26,42 +25,11 @@ __all__ = ["SynthCommand", "synth_command"]
 _FLAG = "--backend"
 
 
-class SynthCommand(TyperCommand):
-    """Becomes the command of the backend that is named, whose options are its flags."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Returns the context of that backend's command; ends with status 2 for an unknown one."""
-        try:
-            function = command(_synth_by(_named_backend(args)))
-        except OptionsError as error:
-            typer.echo(f"embedtune: {error}", err=True)
-            raise typer.Exit(2) from None
-        single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(info_name, epilog=_epilog())(function)
-        return typer.main.get_command(single).make_context(info_name, args, parent=parent, **extra)
-
-
 def synth_command() -> None:
     """Makes queries for documents that have none.
 
     Example: embedtune synth dataset.json --out queries.json
     """
-
-
-def _named_backend(args: Sequence[str]) -> str:
-    """Returns the value of --backend among the words of a command, the last one as typer would take it."""
-    found = DEFAULT_BACKEND
-    for place, word in enumerate(args):
-        if word.startswith(f"{_FLAG}="):
-            found = word.partition("=")[2]
-        elif word == _FLAG and place + 1 < len(args):
-            found = args[place + 1]
-    return found
-
-
-def _epilog() -> str:
-    listed = " ".join(f"{name}: {BACKENDS.summary(name)}" for name in BACKENDS.names())
-    return f"Each backend has flags of its own, shown by embedtune synth {_FLAG} NAME --help. {listed}"
 
 
 def _synth_by(backend_name: str) -> Callable[..., None]:
@@ -220,3 +188,6 @@ def _number(value: Any) -> str:
     if value is None:
         return "unknown"
     return f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+SynthCommand = plugin_command("synth", _FLAG, BACKENDS, DEFAULT_BACKEND, _synth_by)

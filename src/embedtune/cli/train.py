@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from embedtune import progress
 from embedtune.artifact import refuse_strangers
-from embedtune.cli.flags import command
+from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.training_set import TrainingSet
-from embedtune.errors import OptionsError
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.train.methods import METHODS
@@ -27,42 +25,11 @@ _DEFAULT = "full"
 _FLAG = "--method"
 
 
-class TrainCommand(TyperCommand):
-    """Becomes the command of the method that is named, whose options are its flags."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Returns the context of that method's command; ends with status 2 for an unknown one."""
-        try:
-            function = command(_train_by(_named_method(args)))
-        except OptionsError as error:
-            typer.echo(f"embedtune: {error}", err=True)
-            raise typer.Exit(2) from None
-        single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(info_name, epilog=_epilog())(function)
-        return typer.main.get_command(single).make_context(info_name, args, parent=parent, **extra)
-
-
 def train_command() -> None:
     """Adapts an encoder to a dataset.
 
     Example: embedtune train mined.json --encoder minilm --method adapter --out tuned
     """
-
-
-def _named_method(args: Sequence[str]) -> str:
-    """Returns the value of --method among the words of a command, the last one as typer would take it."""
-    found = _DEFAULT
-    for place, word in enumerate(args):
-        if word.startswith(f"{_FLAG}="):
-            found = word.partition("=")[2]
-        elif word == _FLAG and place + 1 < len(args):
-            found = args[place + 1]
-    return found
-
-
-def _epilog() -> str:
-    listed = " ".join(f"{name}: {METHODS.summary(name)}" for name in METHODS.names())
-    return f"Each method has flags of its own, shown by embedtune train --method NAME --help. {listed}"
 
 
 def _train_by(method_name: str) -> Callable[..., None]:
@@ -129,3 +96,6 @@ def _words(record: dict[str, Any]) -> list[str]:
     if chosen["step"] == 0:
         lines.append("nothing was better on val than the base model, so that is what came out")
     return lines
+
+
+TrainCommand = plugin_command("train", _FLAG, METHODS, _DEFAULT, _train_by)
