@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.measuring import SEED, interleaved, write_result
 from sentence_transformers import SentenceTransformer
 
 from embedtune.data.converters.docstrings import DocstringOptions, convert
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.packaged import minilm_folder
+from measuring import SEED, interleaved, write_result
 
 TEXTS = 192
 COMPARED_TEXTS = 250

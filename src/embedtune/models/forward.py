@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from embedtune.models.encoder import TextKind
 from embedtune.models.packed.bert import PackedPrecision
 from embedtune.models.packed.transformer import PackedModel
 
-__all__ = ["Forward", "PackedForward", "PaddedForward", "TokenizedTexts", "count_tokens", "with_halving"]
+__all__ = ["Forward", "PackedForward", "PaddedForward", "TokenizedTexts", "count_tokens", "on_device", "with_halving"]
 
 _CHARACTERS_PER_TOKEN = 4
 _PACKED_TOKENS = 2048
@@ -67,10 +67,7 @@ class PaddedForward:
         return TokenizedTexts(lengths, lambda positions: self._forward([texts[i] for i in positions], kind, prompt))
 
     def _forward(self, texts: list[str], kind: TextKind, prompt: str) -> Tensor:
-        features = self.model.preprocess(texts, prompt=prompt or None, task=kind)
-        features = {
-            name: value.to(self.device) if isinstance(value, Tensor) else value for name, value in features.items()
-        }
+        features = on_device(self.model.preprocess(texts, prompt=prompt or None, task=kind), self.device)
         vectors: Tensor = self.model(features, task=kind)["sentence_embedding"].float()
         return vectors
 
@@ -149,6 +146,11 @@ def count_tokens(model: SentenceTransformer, texts: list[str]) -> list[int]:
         return [len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts]
     encoded = tokenizer(texts, padding=False, truncation=False, return_attention_mask=False, verbose=False)
     return [len(ids) for ids in encoded["input_ids"]]
+
+
+def on_device(features: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """Returns what a model's preprocess gives, its tensors on that device."""
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -19,8 +19,8 @@ from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
 from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.forward import Forward, PackedForward, PaddedForward, count_tokens, with_halving
+from embedtune.models.length_batches import batches_by_length
 from embedtune.models.packed.bert import PackedPrecision
-from embedtune.models.packed.texts import batches_by_length
 from embedtune.models.packed.transformer import can_pack_model
 from embedtune.models.workers import in_threads
 from embedtune.packaged import MINILM, minilm_folder

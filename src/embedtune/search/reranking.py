@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from transformers.utils import logging as transformers_logging
 from embedtune import progress
 from embedtune.errors import EncoderError
 from embedtune.models.fingerprint import model_fingerprint
+from embedtune.models.forward import on_device
+from embedtune.models.length_batches import batches_by_length
 from embedtune.models.sentence_transformer import (
     DTYPES,
     cannot_load_model,
@@ -73,7 +75,7 @@ class Reranker:
         """
         scores = np.empty(len(pairs), dtype=np.float32)
         with progress.task("rerank", total=len(pairs)) as reranking:
-            for batch in self._batches(self._count_tokens(pairs)):
+            for batch in batches_by_length(self._count_tokens(pairs), self.tokens_per_batch, padded=True):
                 scores[batch] = self._forward([pairs[position] for position in batch])
                 reranking.advance(len(batch))
         bad = np.flatnonzero(~np.isfinite(scores))
@@ -97,25 +99,10 @@ class Reranker:
         counts = np.array([lengths[query] + lengths[document] for query, document in pairs], dtype=np.int64)
         return counts if self.max_length is None else np.minimum(counts, self.max_length)
 
-    def _batches(self, lengths: npt.NDArray[np.int64]) -> Iterator[list[int]]:
-        """Yields positions, longest first; a batch's padded size is at most the token budget."""
-        batch: list[int] = []
-        for position in np.argsort(-lengths, kind="stable").tolist():
-            if batch and int(lengths[batch[0]]) * (len(batch) + 1) > self.tokens_per_batch:
-                yield batch
-                batch = []
-            batch.append(position)
-        if batch:
-            yield batch
-
     @torch.inference_mode()
     def _forward(self, pairs: list[tuple[str, str]]) -> npt.NDArray[np.float32]:
         prompt = self.model.prompts.get(self.model.default_prompt_name or "")
-        features = self.model.preprocess(pairs, prompt=prompt or None)
-        features = {
-            name: value.to(self.device) if isinstance(value, torch.Tensor) else value
-            for name, value in features.items()
-        }
+        features = on_device(self.model.preprocess(pairs, prompt=prompt or None), self.device)
         scores: npt.NDArray[np.float32] = self.model(features)["scores"].float().reshape(len(pairs)).cpu().numpy()
         return scores
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["PackedTexts", "batches_by_length", "pack"]
+__all__ = ["PackedTexts", "pack"]
 
 
 @dataclass(frozen=True)
@@ -47,22 +46,3 @@ def pack(ids: Sequence[Sequence[int]]) -> PackedTexts:
     borders = np.concatenate([[0], lengths.cumsum()])
     flat = np.fromiter((token for text in ids for token in text), dtype=np.int64, count=int(borders[-1]))
     return PackedTexts(torch.from_numpy(flat), torch.from_numpy(borders))
-
-
-def batches_by_length(lengths: npt.NDArray[np.int64], tokens: int, *, padded: bool) -> Iterator[list[int]]:
-    """Yields positions of texts, longest first, with at most `tokens` tokens in a batch, or one text.
-
-    With `padded` every text counts as much as the longest of its batch.
-    """
-    batch: list[int] = []
-    size = 0
-    for position in np.argsort(-lengths, kind="stable").tolist():
-        length = int(lengths[position])
-        grown = int(lengths[batch[0]]) * (len(batch) + 1) if padded and batch else size + length
-        if batch and grown > tokens:
-            yield batch
-            batch, size = [], 0
-        batch.append(position)
-        size += length
-    if batch:
-        yield batch
