@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from embedtune.errors import DataError
 from embedtune.evaluate.apart import MOVED, means_apart, queries_about
 from embedtune.evaluate.comparison import compare
 from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
-from embedtune.evaluate.scores import Scores
 from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
@@ -40,6 +38,7 @@ from embedtune.train.map_training import AdapterOptions
 from embedtune.train.methods.lora import LoraOptions
 from embedtune.train.methods.nudge import NudgeOptions
 from embedtune.train.training import TrainOptions, train
+from measuring import mean_of
 
 HERE = Path(__file__).parent
 TABLES = HERE.parent / "docs" / "adapters.md"
@@ -183,16 +182,6 @@ class Bench:
             "base": base.scores.mean(MEASURE),
             "rows": rows,
         }
-
-
-def mean_of(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Returns one evaluation whose per-query scores are the means over several."""
-    first = evaluations[0]
-    values = {
-        measure: np.mean([evaluation.scores.values[measure] for evaluation in evaluations], axis=0)
-        for measure in first.scores.values
-    }
-    return replace(first, scores=Scores(first.scores.query_ids, values, first.scores.left_out))
 
 
 def table(name: str, result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What every benchmark does alike: take turns, take the median, write down the machine."""
+"""What benchmarks do alike: take turns, take the median, average over seeds, write down the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.artifact import provenance
+from embedtune.evaluate.evaluation import Evaluation
+from embedtune.evaluate.scores import Scores
 
-__all__ = ["SEED", "interleaved", "unit_vectors", "write_result"]
+__all__ = ["SEED", "interleaved", "mean_of", "unit_vectors", "write_result"]
 
 SEED = 42
 ROUNDS = 5
@@ -45,6 +48,16 @@ def unit_vectors(rows: int, dim: int, generator: np.random.Generator) -> npt.NDA
     vectors = generator.standard_normal((rows, dim), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
+
+
+def mean_of(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Returns an evaluation whose per-query scores are the means over several, such as one a seed."""
+    first = evaluations[0]
+    values = {
+        measure: np.mean([evaluation.scores.values[measure] for evaluation in evaluations], axis=0)
+        for measure in first.scores.values
+    }
+    return replace(first, scores=Scores(first.scores.query_ids, values, first.scores.left_out))
 
 
 def write_result(benchmark: str, content: Mapping[str, Any]) -> None:

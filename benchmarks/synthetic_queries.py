@@ -22,14 +22,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from embedtune import (
     EmbeddingCache,
     FilterModels,
     GenerateOptions,
     RetrievalDataset,
-    Scores,
     TrainingSet,
     TrainOptions,
     compare,
@@ -47,6 +44,7 @@ from embedtune.data.json_format import read_qrels
 from embedtune.evaluate.evaluation import Evaluation, read_evaluation, write_evaluation
 from embedtune.synthesize.filters.round_trip import RoundTripOptions, judge
 from embedtune.synthesize.material import Material
+from measuring import mean_of
 
 RESULTS = Path(__file__).with_suffix(".json")
 PLANTED = {"scifact": ("bm25", "dense"), "cmrc2018": ("bm25",)}
@@ -216,16 +214,6 @@ class Bench:
             },
             "mean of seeds": {f"{b} - {a}": difference(sides[a], sides[b]) for a, b in combinations(sides, 2)},
         } | provenance()
-
-
-def mean_of(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Returns an evaluation whose per-query scores are the means over the seeds."""
-    first = evaluations[0]
-    values = {
-        measure: np.mean([evaluation.scores.values[measure] for evaluation in evaluations], axis=0)
-        for measure in first.scores.values
-    }
-    return replace(first, scores=Scores(first.scores.query_ids, values, first.scores.left_out))
 
 
 def difference(a: Evaluation, b: Evaluation) -> dict[str, Any]:
