@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.training_set import TrainingSet
+from embedtune.models.trainable import PaddedTraining
 from embedtune.train.batches import BatchCollator, conflict_free_batches
 
 
@@ -65,7 +66,8 @@ def test_collator_marks_positives_negatives_and_what_is_left_out(tiny_model):
     made = TrainingSet.build(dataset, "train", {"a": ["shared"], "b": ["shared", "also a"]}, 2)
     model = SentenceTransformer(str(tiny_model), device="cpu")
     model.prompts = {"query": "ask: "}
-    batch = BatchCollator(made, model)([{"example": 0}, {"example": 2}])
+    padded = PaddedTraining(model, "float32", torch.device("cpu"), 16)
+    batch = BatchCollator(made, padded)([{"example": 0}, {"example": 2}])
     assert batch["label"].tolist() == [[1, 0, 0, -1], [0, 1, 0, 0]]
     asked = model.tokenizer(["ask: one", "ask: two"])["input_ids"]
     assert [[i for i in row if i] for row in batch["query_input_ids"].tolist()] == asked

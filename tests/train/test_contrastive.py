@@ -7,6 +7,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
+from embedtune.models.trainable import PaddedTraining
 from embedtune.train.contrastive import ContrastiveLoss, contrastive_loss
 
 
@@ -20,7 +21,8 @@ def test_equals_multiple_negatives_ranking_loss(tiny_model, sample, texts_per_fo
         [reference.preprocess(column) for column in (queries, positives, negatives)], labels=None
     )
     labels = torch.cat([torch.eye(6, dtype=torch.int64), torch.zeros(6, 6, dtype=torch.int64)], dim=1)
-    ours = ContrastiveLoss(model, 20.0, texts_per_forward)(
+    padded = PaddedTraining(model, "float32", torch.device("cpu"), texts_per_forward)
+    ours = ContrastiveLoss(padded, 20.0)(
         [model.preprocess(queries), model.preprocess([*positives, *negatives])], labels
     )
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from embedtune.data.training_set import TrainingExample, TrainingSet
 from embedtune.models.encoder import TextKind
-from embedtune.models.sentence_transformer import prompt_of
+from embedtune.models.trainable import TrainableForward
 
 __all__ = ["BatchCollator", "ConflictFreeSampler", "conflict_free_batches", "documents_of", "label_batch"]
 
@@ -102,9 +101,9 @@ class BatchCollator:
 
     valid_label_columns: Sequence[str] = ("label",)
 
-    def __init__(self, training_set: TrainingSet, model: SentenceTransformer) -> None:
+    def __init__(self, training_set: TrainingSet, forward_pass: TrainableForward) -> None:
         self.training_set = training_set
-        self.model = model
+        self.forward_pass = forward_pass
 
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """Returns the tokenized texts, their names prefixed by query_ or document_, and the label."""
@@ -116,5 +115,4 @@ class BatchCollator:
         return {"label": label_batch(self.training_set, examples, documents)} | queries | texts
 
     def _tokenize(self, texts: list[str], kind: TextKind) -> dict[str, Any]:
-        features = self.model.preprocess(texts, prompt=prompt_of(self.model, kind) or None, task=kind)
-        return {f"{kind}_{name}": value for name, value in features.items()}
+        return {f"{kind}_{name}": value for name, value in self.forward_pass.tokenize(texts, kind).items()}

@@ -29,6 +29,7 @@ from embedtune.errors import EmbedtuneError, EncoderError, OptionsError
 from embedtune.models.encoder import EncoderOptions
 from embedtune.models.moved_documents import has_moved_documents
 from embedtune.models.sentence_transformer import apply_options, choose_device, choose_precision, load_model
+from embedtune.models.trainable import make_forward
 from embedtune.options import Options
 from embedtune.train.batches import BatchCollator, ConflictFreeSampler
 from embedtune.train.contrastive import ContrastiveLoss
@@ -124,6 +125,7 @@ def _make_trainer(
     if precision == "int8":
         raise OptionsError("a model can't be trained in int8", remedy="use --precision bfloat16 or float32")
     training_set = sampler.training_set
+    forward_pass = make_forward(model, precision, device, options.texts_per_forward)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=options.epochs,
@@ -148,8 +150,8 @@ def _make_trainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict({"example": list(range(len(training_set.examples)))}),
-        data_collator=BatchCollator(training_set, model),
-        loss=ContrastiveLoss(model, options.scale, options.texts_per_forward),
+        data_collator=BatchCollator(training_set, forward_pass),
+        loss=ContrastiveLoss(forward_pass, options.scale),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
