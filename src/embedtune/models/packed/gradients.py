@@ -1,13 +1,15 @@
-"""Attention inside each text, dropout and linear maps over packed texts, with gradients.
+"""Attention inside each text and dropout over packed texts, with gradients.
 
 Attention keeps its inputs and nothing else for the backward pass: scores and dropout are computed
-again, a block of heads at a time, which takes no longer than reading them back from memory.
+again, a few texts at a time, which takes no longer than reading them back from memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ _SCORES_AT_ONCE = 1 << 19
 _STEPS = 1 << 16
 _PER_DRAW = 4
 """Random 16-bit numbers in one draw of 64 bits."""
+_PIECE = 1 << 17
 
 
 class _Mask:
@@ -40,11 +43,13 @@ class _Mask:
         self._generator = np.random.SFC64(seed)
 
     def draw(self, out: Tensor) -> Tensor:
-        """Fills `out` with the next elements."""
-        count = out.numel()
-        raw: Any = self._generator.random_raw(-(-count // _PER_DRAW))
-        drawn = torch.from_numpy(raw.view(np.int16))[:count].view(out.shape)
-        return torch.ge(drawn, self._lowest, out=out)
+        """Fills `out`, which is contiguous, with the next elements; in pieces that stay in the cache."""
+        flat = out.view(-1)
+        for first in range(0, len(flat), _PIECE):
+            piece = flat[first : first + _PIECE]
+            raw: Any = self._generator.random_raw(-(-len(piece) // _PER_DRAW))
+            torch.ge(torch.from_numpy(raw.view(np.int16))[: len(piece)], self._lowest, out=piece)
+        return out
 
 
 def _fresh_seed(share: float) -> int:
@@ -61,15 +66,12 @@ class _Dropout(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, share: float, seed: int) -> Tensor:
         ctx.share, ctx.seed = share, seed
-        mask = _Mask(share, seed)
-        return _dropped(x, mask)
+        return _dropped(x, _Mask(share, seed))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        mask = _Mask(ctx.share, ctx.seed)
-        (gradient,) = gradients
-        return _dropped(gradient, mask), None, None
+        return _dropped(gradients[0], _Mask(ctx.share, ctx.seed)), None, None
 
 
 def _dropped(x: Tensor, mask: _Mask) -> Tensor:
@@ -88,100 +90,138 @@ class _Attention(Function):
     def forward(ctx: Any, qkv: Tensor, texts: PackedTexts, heads: int, share: float, seed: int) -> Tensor:
         ctx.save_for_backward(qkv)
         ctx.given = texts, heads, share, seed
-        mask = _Mask(share, seed) if share else None
         mixed = torch.empty(len(qkv), qkv.shape[1] // 3, dtype=qkv.dtype)
-        for rows, shape in _runs(texts, mixed.shape[1], heads):
-            queries, keys, values = _apart(qkv[rows], shape)
-            for block, shares in _blocks("shares", queries, shape):
-                _softmax_of_scores(queries[block], keys[block], shares)
-                if mask is not None:
-                    shares.mul_(mask.draw(_like("kept", shares)))
-                torch.bmm(shares, values[block], out=queries[block])
-            _together(queries, mixed[rows], shape)
-        return mixed if mask is None else mixed.mul_(mask.factor)
+
+        def work(job: _Job) -> None:
+            _forward(job, qkv[job.rows], mixed[job.rows])
+
+        _on_all_cores(work, list(_jobs(texts, mixed.shape[1], heads, share, seed)))
+        return mixed
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (qkv,) = ctx.saved_tensors
+        (qkv,), (gradient,) = ctx.saved_tensors, gradients
         texts, heads, share, seed = ctx.given
-        mask = _Mask(share, seed) if share else None
-        (gradient,) = gradients
-        gradient = gradient if mask is None else gradient * mask.factor
         result = torch.empty_like(qkv)
-        for rows, shape in _runs(texts, gradient.shape[1], heads):
-            queries, keys, values = _apart(qkv[rows], shape)
-            above = _heads_first("above", gradient[rows], shape)
-            for block, shares in _blocks("shares", queries, shape):
-                q, k, v, o = queries[block], keys[block], values[block], above[block]
-                _softmax_of_scores(q, k, shares)
-                change = torch.bmm(o, v.transpose(1, 2), out=_like("change", shares))
-                if mask is None:
-                    torch.bmm(shares.transpose(1, 2), o, out=v)
-                else:
-                    kept = mask.draw(_like("kept", shares))
-                    change.mul_(kept)
-                    torch.bmm(kept.mul_(shares).transpose(1, 2), o, out=v)
-                torch._softmax_backward_data(change, shares, -1, qkv.dtype, grad_input=change)
-                torch.bmm(change.transpose(1, 2), q, out=o)
-                torch.bmm(change, k, out=q)
-                k.copy_(o)
-            queries.mul_(shape[3] ** -0.5)
-            count, heads_, length, size = shape
-            parts = _borrowed_parts(queries, shape)
-            result[rows].view(count, length, 3, heads_, size).copy_(parts.permute(1, 3, 0, 2, 4))
+
+        def work(job: _Job) -> None:
+            _backward(job, qkv[job.rows], gradient[job.rows], result[job.rows])
+
+        _on_all_cores(work, list(_jobs(texts, gradient.shape[1], heads, share, seed)))
         return result, None, None, None, None
 
 
-Shape = tuple[int, int, int, int]
-"""Texts, heads, length, head size of neighbouring texts of equal length."""
+class _Job(NamedTuple):
+    """Neighbouring texts of equal length that are computed together."""
+
+    rows: slice
+    count: int
+    heads: int
+    length: int
+    size: int
+    share: float
+    seed: int
+
+    @property
+    def mask(self) -> _Mask | None:
+        return _Mask(self.share, self.seed) if self.share else None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.count, self.heads, self.length, self.size
+
+    @property
+    def scale(self) -> float:
+        return float(self.size**-0.5)
 
 
-def _runs(texts: PackedTexts, width: int, heads: int) -> Iterator[tuple[slice, Shape]]:
+def _jobs(texts: PackedTexts, width: int, heads: int, share: float, seed: int) -> Iterator[_Job]:
+    """Yields texts whose scores fit into the cache together; each job has a seed of its own."""
+    number = 0
     for start, count, length in texts.runs():
-        yield slice(start, start + count * length), (count, heads, length, width // heads)
+        step = max(1, _SCORES_AT_ONCE // (heads * max(1, length) ** 2))
+        for first in range(0, count, step):
+            some = min(step, count - first)
+            begin = start + first * length
+            yield _Job(slice(begin, begin + some * length), some, heads, length, width // heads, share, seed + number)
+            number += 1
 
 
-def _apart(qkv: Tensor, shape: Shape) -> tuple[Tensor, Tensor, Tensor]:
+def _forward(job: _Job, qkv: Tensor, mixed: Tensor) -> None:
+    queries, keys, values = _apart(job, qkv)
+    shares = _scratch("shares", len(queries), job.length, job.length, queries.dtype)
+    torch.softmax(torch.bmm(queries, keys.transpose(1, 2), out=shares), -1, out=shares)
+    mask = job.mask
+    if mask is not None:
+        shares.mul_(mask.draw(borrow("kept", shares.numel(), shares.dtype)).view_as(shares))
+        values.mul_(mask.factor)
+    torch.bmm(shares, values, out=queries)
+    mixed.view(job.count, job.length, job.heads, job.size).copy_(queries.view(job.shape).transpose(1, 2))
+
+
+def _backward(job: _Job, qkv: Tensor, gradient: Tensor, result: Tensor) -> None:
+    """Fills `result` (tokens, 3 · width) with the gradients of queries, keys and values."""
+    queries, keys, values = _apart(job, qkv)
+    above = borrow("above", gradient.numel(), gradient.dtype).view(job.shape)
+    above.copy_(gradient.view(job.count, job.length, job.heads, job.size).transpose(1, 2))
+    above = above.view(queries.shape)
+    shares = _scratch("shares", len(queries), job.length, job.length, queries.dtype)
+    torch.softmax(torch.bmm(queries, keys.transpose(1, 2), out=shares), -1, out=shares)
+    change, mask, used = _scratch("change", *shares.shape, shares.dtype), job.mask, shares
+    if mask is not None:
+        above.mul_(mask.factor)
+    torch.bmm(above, values.transpose(1, 2), out=change)
+    if mask is not None:
+        kept = mask.draw(borrow("kept", shares.numel(), shares.dtype)).view_as(shares)
+        change.mul_(kept)
+        used = kept.mul_(shares)
+    torch.bmm(used.transpose(1, 2), above, out=values)
+    torch._softmax_backward_data(change, shares, -1, shares.dtype, grad_input=change)
+    torch.bmm(change.transpose(1, 2), queries, out=above)
+    torch.bmm(change, keys, out=queries)
+    into = result.view(job.count, job.length, 3, job.heads, job.size)
+    for place, part in enumerate((queries.mul_(job.scale), above, values)):
+        into[:, :, place].copy_(part.view(job.shape).transpose(1, 2))
+
+
+def _apart(job: _Job, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns queries, scaled by 1 / √(head size), keys and values, each (texts · heads, length, head size)."""
-    count, heads, length, size = shape
-    apart = borrow("apart", 3 * qkv.shape[0] * heads * size, qkv.dtype).view(3, count, heads, length, size)
-    apart.copy_(qkv.view(count, length, 3, heads, size).permute(2, 0, 3, 1, 4))
-    queries, keys, values = apart.view(3, count * heads, length, size)
-    return queries.mul_(size**-0.5), keys, values
+    apart = borrow("apart", qkv.numel(), qkv.dtype).view(3, *job.shape)
+    apart.copy_(qkv.view(job.count, job.length, 3, job.heads, job.size).permute(2, 0, 3, 1, 4))
+    queries, keys, values = apart.view(3, job.count * job.heads, job.length, job.size)
+    return queries.mul_(job.scale), keys, values
 
 
-def _borrowed_parts(queries: Tensor, shape: Shape) -> Tensor:
-    """Returns all that _apart borrowed, (3, texts, heads, length, head size)."""
-    return borrow("apart", 3 * queries.numel(), queries.dtype).view(3, *shape)
+def _scratch(name: str, rows: int, length: int, width: int, dtype: torch.dtype) -> Tensor:
+    return borrow(name, rows * length * width, dtype).view(rows, length, width)
 
 
-def _heads_first(name: str, rows: Tensor, shape: Shape) -> Tensor:
-    count, heads, length, size = shape
-    apart = borrow(name, rows.numel(), rows.dtype).view(shape)
-    apart.copy_(rows.view(count, length, heads, size).transpose(1, 2))
-    return apart.view(count * heads, length, size)
+def _on_all_cores(work: Callable[[_Job], None], jobs: list[_Job]) -> None:
+    """Does every job; each core takes the next one, because such small products gain nothing from two."""
+    workers = torch.get_num_threads()
+    if workers == 1 or len(jobs) == 1:
+        for job in jobs:
+            work(job)
+        return
+
+    def alone(job: _Job) -> None:
+        with torch.no_grad():
+            work(job)
+
+    for _ in _pool(workers).map(alone, jobs):
+        pass
 
 
-def _together(apart: Tensor, rows: Tensor, shape: Shape) -> None:
-    count, heads, length, size = shape
-    rows.view(count, length, heads, size).copy_(apart.view(shape).transpose(1, 2))
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Returns threads that stay, and keep their scratch memory; PyTorch computes on one core in each."""
+    host_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="embedtune-attention", initializer=_alone)
+    list(pool.map(lambda _: None, range(workers)))
+    torch.set_num_threads(host_threads)
+    return pool
 
 
-def _blocks(name: str, queries: Tensor, shape: Shape) -> Iterator[tuple[slice, Tensor]]:
-    """Yields heads whose scores fit into the cache together, and memory for these scores."""
-    length = shape[2]
-    step = max(1, _SCORES_AT_ONCE // length**2)
-    scores = borrow(name, min(step, len(queries)) * length**2, queries.dtype).view(-1, length, length)
-    for first in range(0, len(queries), step):
-        block = slice(first, min(first + step, len(queries)))
-        yield block, scores[: block.stop - first]
-
-
-def _softmax_of_scores(queries: Tensor, keys: Tensor, out: Tensor) -> None:
-    torch.bmm(queries, keys.transpose(1, 2), out=out)
-    torch.softmax(out, -1, out=out)
-
-
-def _like(name: str, other: Tensor) -> Tensor:
-    return borrow(name, other.numel(), other.dtype).view(other.shape)
+def _alone() -> None:
+    torch.set_num_threads(1)
