@@ -105,13 +105,11 @@ def training(result: Mapping[str, Any]) -> str:
     """Returns the section on training."""
     text = (
         "all-MiniLM-L6-v2, 256 tokens; samples (a query with its positive and negatives) a second, and the ratio to\n"
-    )
-    text += "sentence-transformers' trainer with MultipleNegativesRankingLoss and its defaults, which trains with dropout;\n"
-    text += (
+        "sentence-transformers' trainer with MultipleNegativesRankingLoss and its defaults, which keeps dropout;\n"
         "bfloat16 beside its autocast. The first step of each training is left out, the median is of six others.\n\n"
+        "| texts, batch × negatives, precision | peer | with dropout | ratio | without (default) | ratio |\n"
+        "|---|---|---|---|---|---|\n"
     )
-    text += "| texts, batch × negatives, precision | peer | with the model's dropout | ratio | without (default) | ratio |\n"
-    text += "|---|---|---|---|---|---|\n"
     for name, part in result["parts"].items():
         rates, ratios = list(part["samples_per_s"].values()), list(part["ratio"].values())
         texts, size, precision = name.split("-")
@@ -119,7 +117,7 @@ def training(result: Mapping[str, Any]) -> str:
         for rate, ratio in zip(rates[1:], ratios[1:], strict=True):
             cells += [f"{rate:.2f}", f"{ratio:.2f}"]
         text += f"| {' | '.join(cells)} |\n"
-    return text
+    return text + "\n"
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
