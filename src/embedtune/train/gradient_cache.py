@@ -11,6 +11,7 @@ from torch import Tensor
 
 from embedtune import progress
 from embedtune.errors import EmbedtuneError
+from embedtune.models.forward import is_out_of_memory
 from embedtune.models.trainable import TokenizedBatch, TrainableForward
 
 __all__ = ["GradientCache"]
@@ -21,7 +22,7 @@ LossOfVectors = Callable[..., Tensor]
 
 
 class _Part(NamedTuple):
-    """A micro-batch: which of the batches, the positions of its texts there, and the random state that it began with."""
+    """A micro-batch: which of the batches, its texts' positions there, and the random state that it began with."""
 
     batch: int
     positions: Tensor
@@ -58,7 +59,7 @@ class GradientCache:
             try:
                 return self._backward(batches, loss, backward)
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._halve(batches, error)
             self.forward_pass.model.zero_grad(set_to_none=True)
@@ -117,13 +118,6 @@ class GradientCache:
             f"memory ran out with {tried} texts in it; goes on with --micro-batch-size {self.micro_batch_size}, "
             "the batch and its negatives stay the same"
         )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Returns whether it is Python's, CUDA's or the CPU allocator's word for it."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:

@@ -25,8 +25,8 @@ def at_lengths(loss: LossFunction, lengths: Sequence[int]) -> LossFunction:
     def summed(queries: Tensor, documents: Tensor, targets: Targets) -> Tensor:
         total = queries.new_zeros(())
         for length in lengths:
-            cut = (nn.functional.normalize(vectors[:, :length], dim=1) for vectors in (queries, documents))
-            total = total + loss(*cut, targets)
+            cut = [nn.functional.normalize(vectors[:, :length], dim=1) for vectors in (queries, documents)]
+            total = total + loss(cut[0], cut[1], targets)
         return total
 
     return summed

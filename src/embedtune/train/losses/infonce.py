@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from embedtune.train.targets import Targets
 
-__all__ = ["NEEDS", "loss"]
+__all__ = ["NEEDS", "contrastive_loss", "loss"]
 
 NEEDS = None
 
@@ -18,5 +18,10 @@ def loss(queries: Tensor, documents: Tensor, targets: Targets) -> Tensor:
     times `scale` (1 / temperature). Where nothing is left out it equals sentence-transformers'
     MultipleNegativesRankingLoss, and with micro-batches its cached form; tests compare them.
     """
-    logits = (queries @ documents.T * targets.scale).masked_fill(targets.left_out, float("-inf"))
-    return nn.functional.cross_entropy(logits, targets.positive_columns)
+    return contrastive_loss(queries, documents, targets.labels, targets.scale)
+
+
+def contrastive_loss(queries: Tensor, documents: Tensor, labels: Tensor, scale: float) -> Tensor:
+    """Returns the same from labels alone: one 1 a row, 0 for negatives and -1 for what is left out."""
+    logits = (queries @ documents.T * scale).masked_fill(labels < 0, float("-inf"))
+    return nn.functional.cross_entropy(logits, labels.argmax(dim=1))
