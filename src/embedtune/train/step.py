@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -50,6 +51,7 @@ class TrainingStep:
         self._loss = at_lengths(LOSSES.load(options.loss).loss, options.matryoshka_dims)
         self._scale = options.scale or _FALLBACK_SCALE
         taught = LOSSES.load(options.loss).NEEDS == "teacher_scores"
+        self.last_loss = math.nan
         self._temperature = options.teacher_temperature if taught else 1.0
 
     def __call__(self, positions: Sequence[int], backward: Backward = Tensor.backward) -> Tensor:
@@ -74,6 +76,7 @@ class TrainingStep:
         )
         if not torch.isfinite(loss):
             raise self._diverged(float(loss), [example.query_id for example in examples])
+        self.last_loss = float(loss)
         return loss
 
     def _diverged(self, loss: float, query_ids: Sequence[str]) -> DivergedError:

@@ -230,7 +230,7 @@ def _make_trainer(
         args=arguments,
         train_dataset=Dataset.from_dict({"example": list(range(count))}),
         data_collator=PositionsCollator(),
-        loss=nn.Identity(),
+        loss=nn.ModuleDict({"model": model}),  # the trainer optimises the parameters of its loss
     )
     trainer.step = step
     trainer.remove_callback(PrinterCallback)
@@ -250,6 +250,12 @@ class _Trainer(SentenceTransformerTrainer):
         model.train()
         torch.manual_seed(self.args.seed + _SEED_OF_NEXT_STEP * self.state.global_step)
         return self.step(positions_of(inputs), self.accelerator.backward)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs the step's own loss: the trainer would divide the first one after a resumption by all steps before."""
+        if "loss" in logs:
+            logs = logs | {"loss": self.step.last_loss}
+        super().log(logs, start_time)
 
 
 @contextmanager
