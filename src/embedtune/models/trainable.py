@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from embedtune.models.encoder import TextKind
+from embedtune.models.packed.training import PackedTraining, can_pack_training
 from embedtune.models.sentence_transformer import DTYPES, prompt_of
 
 __all__ = ["PaddedTraining", "TokenizedBatch", "TrainableForward", "make_forward"]
@@ -41,7 +43,12 @@ class TrainableForward(Protocol):
 def make_forward(
     model: SentenceTransformer, precision: str, device: torch.device, texts_per_forward: int
 ) -> TrainableForward:
-    """Returns the fastest forward pass that computes what this model computes."""
+    """Returns the packed forward pass where it computes what this model computes, else sentence-transformers' own.
+
+    `texts_per_forward` is for the latter.
+    """
+    if device.type == "cpu" and can_pack_training(model, precision):
+        return PackedTraining(model, precision, partial(prompt_of, model))
     return PaddedTraining(model, precision, device, texts_per_forward)
 
 
