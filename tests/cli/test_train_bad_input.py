@@ -142,7 +142,13 @@ def test_options_that_make_no_sense(train, tmp_path):
 
 def test_losses_whose_data_is_missing(train, sample_fields, tmp_path):
     sample_fields["relevant_docs"] = {query: list(found) for query, found in sample_fields["relevant_docs"].items()}
-    refused(train("--loss", "cosent", fields=sample_fields), tmp_path, "the dataset has no scores", "pos_scores", "--loss infonce")
+    refused(
+        train("--loss", "cosent", fields=sample_fields),
+        tmp_path,
+        "the dataset has no scores",
+        "pos_scores",
+        "--loss infonce",
+    )
     for loss in ("margin-mse", "distill-kl"):
         refused(train("--loss", loss), tmp_path, "learns a teacher's scores", "embedtune mine D --encoder E --rerank")
 

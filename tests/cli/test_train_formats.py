@@ -55,6 +55,7 @@ def test_pairs(embedtune, tiny_model, tmp_path, judged):
     assert record["options"]["loss"] == "infonce"
 
 
+@pytest.mark.slow
 def test_pairs_with_hard_negatives_and_a_teachers_scores(embedtune, tiny_model, tmp_path, judged):
     """FlagEmbedding's layout; the same file for contrastive learning and for distillation."""
     (tmp_path / "rows").mkdir()
@@ -78,7 +79,9 @@ def test_scored_pairs(embedtune, tiny_model, tmp_path, judged):
     (tmp_path / "rows").mkdir()
     for split in ("train", "val"):
         rows = [(q, d, 0.9) for s, q, d, _ in judged if s == split]
-        rows += [(q, other, 0.1 * place) for s, q, _, others in judged if s == split for place, other in enumerate(others)]
+        rows += [
+            (q, other, 0.1 * place) for s, q, _, others in judged if s == split for place, other in enumerate(others)
+        ]
         write_table(tmp_path / "rows" / f"{split}.csv", ["sentence1", "sentence2", "score"], rows)
     imported = embedtune("import", "sentence-transformers", "rows", "--out", "data.json")
     assert imported.returncode == 0, imported.stderr
@@ -90,7 +93,7 @@ def test_scored_pairs(embedtune, tiny_model, tmp_path, judged):
 def test_a_teacher_that_mine_asks(embedtune, tiny_model, tiny_reranker, tmp_path):
     mined = embedtune(
         *("mine", SAMPLE, "--encoder", tiny_model, "--precision", "float32", "--rerank", tiny_reranker),
-        *("--out", "data.json", "--negatives", 4),
+        *("--out", "data.json", "--negatives", 4, "--strategy", "rank-window", "--depth", 12),
     )
     assert mined.returncode == 0, mined.stderr
     record = trained(embedtune, tiny_model, tmp_path, "--loss", "distill-kl", "--infonce-weight", 0.1)

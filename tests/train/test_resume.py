@@ -50,18 +50,20 @@ def stop_before(monkeypatch, number):
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        ("full", TrainOptions(**OFTEN, validations=4, dropout=True)),
+        pytest.param("full", TrainOptions(**OFTEN, validations=4, dropout=True), marks=pytest.mark.slow),
         ("full", TrainOptions(**OFTEN, validations=2, micro_batch_size=3, dropout=True)),
-        ("lora", LoraOptions(**(OFTEN | {"learning_rate": 1e-2}), lora_dropout=0.1, dropout=True)),
+        pytest.param(
+            "lora",
+            LoraOptions(**(OFTEN | {"learning_rate": 1e-2}), lora_dropout=0.1, dropout=True),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["full", "micro-batches", "lora"],
 )
 def test_goes_on_to_the_same_weights(training_set, tiny_model, tmp_path, monkeypatch, method, options):
     def run(name):
         folder = tmp_path / name
-        return train(
-            training_set, str(tiny_model), folder, method=method, options=options, encoder_options=FLOAT32
-        )
+        return train(training_set, str(tiny_model), folder, method=method, options=options, encoder_options=FLOAT32)
 
     whole = run("whole")
     with monkeypatch.context() as patched:
@@ -90,6 +92,7 @@ def whole_log(result):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_other_options_begin_anew(training_set, tiny_model, tmp_path, monkeypatch):
     options = TrainOptions(**OFTEN)
     with monkeypatch.context() as patched:
