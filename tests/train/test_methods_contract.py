@@ -152,6 +152,7 @@ def test_lora_equals_its_merged_copy(tiny_model):
     np.testing.assert_allclose(_merged(model).encode(text), model.encode(text), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
 def test_peft_loads_the_adapter(tuned, tiny_model):
     folder = tuned["lora"].model.folder
     assert {path.name for path in (folder / "adapter").iterdir()} >= {
