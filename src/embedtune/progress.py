@@ -82,22 +82,35 @@ class ProgressTask:
         self._display = display
         self._label = label
         self._total = total
-        self._done = 0
+        self._done = self._done_before = 0
         self._started = self._last_line = time.monotonic()
         self._bar: TaskID | None = None
         if display is not None and display.bars is not None:
             self._bar = display.bars.add_task(label, total=total)
 
-    def advance(self, count: int = 1) -> None:
-        """Counts `count` more items as done."""
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Counts `count` more items as done; `note` stands beside the count until the next one."""
         self._done += count
         if self._display is None:
             return
         if self._display.bars is not None and self._bar is not None:
-            self._display.bars.update(self._bar, completed=self._done)
+            shown = f"{self._label}: {note}" if note else self._label
+            self._display.bars.update(self._bar, completed=self._done, description=shown)
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            say(f"{self._label}: {self._done}/{self._total}")
+            say(f"{self._label}: {self._done}/{self._total}{', ' if note else ''}{note}{self._left()}")
+
+    def resume(self, done: int) -> None:
+        """Counts what an earlier run did; it took no time of this one."""
+        self._done = self._done_before = done
+
+    def _left(self) -> str:
+        """Returns the time left as words, from the speed so far."""
+        fresh = self._done - self._done_before
+        if fresh <= 0 or self._done >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._started) / fresh * (self._total - self._done)
+        return f", {int(seconds) // 60}:{int(seconds) % 60:02d} left"
 
     def close(self) -> None:
         """Ends the task: its bar goes, and if it took long a line with its time stays."""

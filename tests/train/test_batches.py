@@ -4,11 +4,11 @@ import random
 
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.training_set import TrainingSet
-from embedtune.train.batches import BatchCollator, conflict_free_batches
+from embedtune.train.batches import PlannedSampler, conflict_free_batches, plan_batches, shuffled_batches
+from embedtune.train.targets import documents_of, targets_of
 
 
 @pytest.fixture
@@ -55,7 +55,20 @@ def test_a_lonely_example_without_negatives_is_dropped():
     assert conflict_free_batches(TrainingSet.build(dataset, "all"), 4, seed=0) == []
 
 
-def test_collator_marks_positives_negatives_and_what_is_left_out(tiny_model):
+def test_the_plan_has_all_epochs_and_may_begin_later(tangled):
+    plan = plan_batches(tangled, 32, epochs=2, seed=3)
+    assert plan == [*conflict_free_batches(tangled, 32, seed=3), *conflict_free_batches(tangled, 32, seed=4)]
+    assert list(PlannedSampler(plan, start=2)) == plan[2:]
+    assert len(PlannedSampler(plan, start=2)) == len(plan) - 2
+
+
+def test_scored_pairs_need_no_care(tangled):
+    batches = shuffled_batches(tangled, 32, seed=0)
+    assert sorted(position for batch in batches for position in batch) == list(range(len(tangled.examples)))
+    assert all(len(batch) == 32 for batch in batches[:-1])
+
+
+def test_targets_mark_positives_negatives_and_what_is_left_out():
     dataset = RetrievalDataset(
         queries={"a": "one", "b": "two"},
         corpus={"pa": "first", "pb": "second", "shared": "third", "also a": "fourth"},
@@ -63,11 +76,10 @@ def test_collator_marks_positives_negatives_and_what_is_left_out(tiny_model):
         queries_split={"train": ["a", "b"]},
     )
     made = TrainingSet.build(dataset, "train", {"a": ["shared"], "b": ["shared", "also a"]}, 2)
-    model = SentenceTransformer(str(tiny_model), device="cpu")
-    model.prompts = {"query": "ask: "}
-    batch = BatchCollator(made, model)([{"example": 0}, {"example": 2}])
-    assert batch["label"].tolist() == [[1, 0, 0, -1], [0, 1, 0, 0]]
-    asked = model.tokenizer(["ask: one", "ask: two"])["input_ids"]
-    assert [[i for i in row if i] for row in batch["query_input_ids"].tolist()] == asked
-    assert batch["document_input_ids"].shape[0] == 4
-    assert isinstance(batch["label"], torch.Tensor)
+    examples = [made.examples[0], made.examples[2]]
+    documents = documents_of(examples)
+    assert documents == ["pa", "pb", "shared", "also a"]
+    targets = targets_of(made, examples, documents, {"a": {"pa": 3.0, "shared": 1.0, "pb": 9.0}})
+    assert targets.labels.tolist() == [[1, 0, 0, -1], [0, 1, 0, 0]]
+    assert targets.own.tolist() == [[True, False, True, False], [False, True, True, True]]
+    assert torch.nan_to_num(targets.scores, -1.0).tolist() == [[3.0, -1, 1.0, -1], [-1, -1, -1, -1]]

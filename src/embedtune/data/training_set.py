@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import DataError
@@ -25,12 +25,14 @@ class TrainingSet:
     """Examples over one dataset, with what is known to be relevant in any of its splits.
 
     `conflicts` maps a query id to every document id that must never stand against it as a
-    negative: its relevant documents, and those whose text equals one of them.
+    negative: its relevant documents, and those whose text equals one of them. `query_ids` are
+    all queries of the split, also those without a relevant document.
     """
 
     dataset: RetrievalDataset
     examples: Sequence[TrainingExample]
     conflicts: Mapping[str, frozenset[str]]
+    query_ids: Sequence[str] = ()
 
     @classmethod
     def build(
@@ -60,7 +62,33 @@ class TrainingSet:
                 f"no query of the split {split!r} has a relevant document, so there is nothing to train on",
                 where="relevant_docs",
             )
-        return cls(dataset, examples, conflicts)
+        return cls(dataset, examples, conflicts, dataset.split_query_ids(split))
+
+    def scored_pairs(self) -> TrainingSet:
+        """Returns an example for each scored document of the split's queries, relevant or not; see pair_scores."""
+        query_ids = self.query_ids or dict.fromkeys(example.query_id for example in self.examples)
+        pairs = [TrainingExample(query_id, d) for query_id in query_ids for d in self.pair_scores(query_id)]
+        return replace(self, examples=pairs)
+
+    def pair_scores(self, query_id: str) -> Mapping[str, float]:
+        """Returns document id → score as the data gives them: the field `scores`, else graded judgements.
+
+        Where judgements are graded, a negative has the grade 0. Empty where nothing is scored.
+        """
+        scores = self._scores("scores", query_id)
+        judged = self.dataset.relevant_docs.get(query_id)
+        if scores or not isinstance(judged, Mapping):
+            return scores
+        return dict.fromkeys(self.dataset.negative_docs.get(query_id, ()), 0.0) | dict(judged)
+
+    def teacher_scores(self, query_id: str) -> Mapping[str, float]:
+        """Returns document id → score by a teacher: the field `teacher_scores` of embedtune mine, else `scores`."""
+        return self._scores("teacher_scores", query_id) or self._scores("scores", query_id)
+
+    def _scores(self, name: str, query_id: str) -> Mapping[str, float]:
+        field = self.dataset.extra.get(name)
+        scores = field.get(query_id) if isinstance(field, Mapping) else None
+        return scores if isinstance(scores, Mapping) else {}
 
 
 def known_relevant(dataset: RetrievalDataset) -> dict[str, frozenset[str]]:

@@ -17,7 +17,16 @@ from embedtune.models.encoder import TextKind
 from embedtune.models.packed.bert import PackedPrecision
 from embedtune.models.packed.transformer import PackedModel
 
-__all__ = ["Forward", "PackedForward", "PaddedForward", "TokenizedTexts", "count_tokens", "on_device", "with_halving"]
+__all__ = [
+    "Forward",
+    "PackedForward",
+    "PaddedForward",
+    "TokenizedTexts",
+    "count_tokens",
+    "is_out_of_memory",
+    "on_device",
+    "with_halving",
+]
 
 _CHARACTERS_PER_TOKEN = 4
 _PACKED_TOKENS = 2048
@@ -119,7 +128,7 @@ def with_halving(vectors_of: Callable[[list[int]], Tensor]) -> Callable[[list[in
         try:
             return vectors_of(positions)
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(positions) == 1:
                 raise EncoderError(
@@ -153,7 +162,8 @@ def on_device(features: Mapping[str, Any], device: torch.device) -> dict[str, An
     return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
 
 
-def _out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Returns whether an error is Python's, CUDA's or the CPU allocator's word for no memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(sign in str(error).lower() for sign in ("can't allocate memory", "out of memory", "not enough memory"))

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-from embedtune.data.training_set import TrainingExample, TrainingSet
-from embedtune.models.encoder import TextKind
-from embedtune.models.sentence_transformer import prompt_of
+from embedtune.data.training_set import TrainingSet
 
-__all__ = ["BatchCollator", "ConflictFreeSampler", "conflict_free_batches", "documents_of", "label_batch"]
+__all__ = ["PlannedSampler", "conflict_free_batches", "plan_batches", "positions_of", "shuffled_batches"]
+
+_FEWEST_PAIRS = 2
+
+
+def plan_batches(
+    training_set: TrainingSet, batch_size: int, *, epochs: int, seed: int, negatives_shared: bool = True
+) -> list[list[int]]:
+    """Returns the batches of all epochs, each epoch shuffled anew, as positions of examples.
+
+    `negatives_shared` says that the documents of a batch are each other's negatives.
+    """
+    make = conflict_free_batches if negatives_shared else shuffled_batches
+    return [batch for epoch in range(epochs) for batch in make(training_set, batch_size, seed + epoch)]
 
 
 def conflict_free_batches(training_set: TrainingSet, batch_size: int, seed: int) -> list[list[int]]:
@@ -32,6 +41,14 @@ def conflict_free_batches(training_set: TrainingSet, batch_size: int, seed: int)
         if len(batch) > 1 or training_set.examples[batch[0]].negative_ids:
             batches.append(batch)
     return batches
+
+
+def shuffled_batches(training_set: TrainingSet, batch_size: int, seed: int) -> list[list[int]]:
+    """Returns an epoch's batches where documents of a batch aren't set against each other's queries."""
+    order = list(range(len(training_set.examples)))
+    random.Random(seed).shuffle(order)
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return batches if len(batches[-1]) >= _FEWEST_PAIRS else batches[:-1]
 
 
 def _fill_batch(training_set: TrainingSet, waiting: list[int], batch_size: int) -> tuple[list[int], list[int]]:
@@ -57,64 +74,31 @@ def _fill_batch(training_set: TrainingSet, waiting: list[int], batch_size: int) 
     return batch, skipped
 
 
-class ConflictFreeSampler(DefaultBatchSampler):
-    """Gives the trainer conflict-free batches, new ones every epoch."""
+class PlannedSampler(DefaultBatchSampler):
+    """Gives the trainer the batches of a plan, from one of them on."""
 
-    def __init__(self, training_set: TrainingSet, batch_size: int, seed: int) -> None:
-        super().__init__(range(len(training_set.examples)), batch_size=batch_size, drop_last=False, seed=seed)
-        self.training_set = training_set
-        self.epoch = 0
-
-    def _batches(self) -> list[list[int]]:
-        return conflict_free_batches(self.training_set, self.batch_size, self.seed + self.epoch)
+    def __init__(self, batches: Sequence[list[int]], start: int = 0) -> None:
+        super().__init__(range(len(batches)), batch_size=max(map(len, batches), default=1), drop_last=False)
+        self._batches = batches[start:]
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches())
+        return iter(self._batches)
 
     def __len__(self) -> int:
-        return len(self._batches())
+        return len(self._batches)
 
 
-def documents_of(examples: Sequence[TrainingExample]) -> list[str]:
-    """Returns the distinct documents of a batch, positives first."""
-    positives = [example.positive_id for example in examples]
-    return list(dict.fromkeys([*positives, *(d for example in examples for d in example.negative_ids)]))
-
-
-def label_batch(
-    training_set: TrainingSet, examples: Sequence[TrainingExample], documents: Sequence[str]
-) -> torch.Tensor:
-    """Returns (queries, documents) int64: 1 the query's positive, 0 a negative, -1 what its softmax leaves out.
-
-    Left out is a document that is relevant to the query by any judgement.
-    """
-    column = {document_id: place for place, document_id in enumerate(documents)}
-    labels = torch.zeros(len(examples), len(documents), dtype=torch.int64)
-    for row, example in enumerate(examples):
-        conflicts = training_set.conflicts[example.query_id]
-        labels[row, [column[document_id] for document_id in conflicts if document_id in column]] = -1
-        labels[row, column[example.positive_id]] = 1
-    return labels
-
-
-class BatchCollator:
-    """Turns examples into the queries and the distinct documents of a batch, tokenized; `label` is label_batch's."""
+class PositionsCollator:
+    """Hands the positions of a batch's examples on, for the training step to tokenize."""
 
     valid_label_columns: Sequence[str] = ("label",)
 
-    def __init__(self, training_set: TrainingSet, model: SentenceTransformer) -> None:
-        self.training_set = training_set
-        self.model = model
+    def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
+        """Returns {"example": (batch,) int64}."""
+        return {"example": torch.tensor([row["example"] for row in rows])}
 
-    def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """Returns the tokenized texts, their names prefixed by query_ or document_, and the label."""
-        examples = [self.training_set.examples[row["example"]] for row in rows]
-        documents = documents_of(examples)
-        dataset = self.training_set.dataset
-        queries = self._tokenize([dataset.queries[e.query_id] for e in examples], "query")
-        texts = self._tokenize([dataset.corpus[document_id] for document_id in documents], "document")
-        return {"label": label_batch(self.training_set, examples, documents)} | queries | texts
 
-    def _tokenize(self, texts: list[str], kind: TextKind) -> dict[str, Any]:
-        features = self.model.preprocess(texts, prompt=prompt_of(self.model, kind) or None, task=kind)
-        return {f"{kind}_{name}": value for name, value in features.items()}
+def positions_of(inputs: Mapping[str, torch.Tensor]) -> list[int]:
+    """Returns the positions in what the collator gave."""
+    found: list[int] = inputs["example"].tolist()
+    return found

@@ -16,10 +16,11 @@ from embedtune.evaluate.measures import Measure
 from embedtune.models.vector_map import VectorMap
 from embedtune.options import Options
 from embedtune.search.vector_index import VectorIndex
-from embedtune.train.batches import conflict_free_batches, documents_of, label_batch
-from embedtune.train.contrastive import contrastive_loss
+from embedtune.train.batches import conflict_free_batches
 from embedtune.train.job import Checkpoint
 from embedtune.train.job_vectors import JobVectors
+from embedtune.train.losses.infonce import contrastive_loss
+from embedtune.train.targets import documents_of, label_batch
 
 __all__ = ["AdapterOptions", "TrainedMap", "train_map"]
 

@@ -1,20 +1,18 @@
 """Trains weights with sentence-transformers' trainer and keeps those that retrieve best, which may be the first.
 
-The batches, the masked loss and the choice of the checkpoint are ours.
+The batches, the losses, the gradient caching, the checkpoints and the choice among them are ours.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from datasets import Dataset
-from pydantic import Field
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -22,47 +20,38 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.modules import Router
 from torch import nn
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers import PrinterCallback
 
 from embedtune import progress
-from embedtune.errors import EmbedtuneError, EncoderError, OptionsError
-from embedtune.models.encoder import EncoderOptions
+from embedtune.artifact import provenance
+from embedtune.errors import EncoderError
+from embedtune.models.encoder import load_encoder
+from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.moved_documents import has_moved_documents
-from embedtune.models.sentence_transformer import apply_options, choose_device, choose_precision, load_model
-from embedtune.options import Options
-from embedtune.train.batches import BatchCollator, ConflictFreeSampler
-from embedtune.train.contrastive import ContrastiveLoss
-from embedtune.train.job import Checkpoint, TrainingJob
+from embedtune.models.sentence_transformer import apply_options, load_model, prompt_of
+from embedtune.models.trainable import PaddedTraining, TrainableForward, make_forward
+from embedtune.train.batches import PlannedSampler, PositionsCollator, plan_batches, positions_of
+from embedtune.train.checkpoints import Snapshot, WorkFolder, key_of, trainable_weights
+from embedtune.train.gradient_cache import GradientCache
+from embedtune.train.guide import Guide
+from embedtune.train.job import TrainingJob
+from embedtune.train.loss_data import examples_for
+from embedtune.train.losses import LOSSES
+from embedtune.train.options import TrainOptions
+from embedtune.train.preflight import say_cut_texts
+from embedtune.train.sizes import Sizes, choose_sizes
+from embedtune.train.step import DivergedError, TrainingStep, check_lengths
+from embedtune.train.trained import Trained
 from embedtune.train.validation import Validator
+from embedtune.train.watcher import Watcher
 
 __all__ = ["TrainOptions", "Trained", "load_trainable", "train_weights"]
 
 AsPlain = Callable[[SentenceTransformer], SentenceTransformer]
 """Returns the model as it would be saved, and leaves the one it is given trainable."""
 
-
-class TrainOptions(Options):
-    """How a model is fine-tuned."""
-
-    epochs: int = Field(default=2, ge=1, description="How often every example is seen.")
-    batch_size: int = Field(default=32, ge=2, description="Queries in a batch; they share their negatives.")
-    learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW.")
-    warmup_share: float = Field(default=0.1, ge=0, lt=1, description="Share of steps that warm up; then cosine.")
-    scale: float = Field(default=20.0, gt=0, description="1 / temperature: 20 for all-MiniLM, 50 for BGE v1.5.")
-    dropout: bool = Field(default=False, description="Keep the model's dropout; off doubles the speed on a CPU.")
-    validations: int = Field(default=3, ge=1, description="How often to score the val split, besides step 0.")
-    val_split: str = Field(default="val", description="The split that chooses the checkpoint.")
-    val_measure: str = Field(default="ndcg_at_10", description="The measure that chooses the checkpoint.")
-    val_max_documents: int = Field(default=20_000, ge=100, description="Documents searched when validating.")
-    texts_per_forward: int = Field(default=16, ge=1, description="Texts in one pass; grouped by length.")
-    seed: int = Field(default=42, description="Seeds batches, dropout and the val sample.")
-
-
-class Trained(NamedTuple):
-    """The model with its best weights, on the CPU, and every validation."""
-
-    model: SentenceTransformer
-    checkpoints: list[Checkpoint]
+_NOT_IN_THE_KEY = {"micro_batch_size", "checkpoint_minutes", "report_to"}
+_SEED_OF_NEXT_STEP = 1_000_003
 
 
 def load_trainable(job: TrainingJob) -> SentenceTransformer:
@@ -84,139 +73,189 @@ def train_weights(
 
     The val split is scored before training and then `validations` times; the highest score
     wins, the earlier one of equals, so that a model that only got worse comes out as it was.
-    Raises EmbedtuneError where the loss isn't finite.
+    A training that was killed goes on from its last checkpoint. One whose loss is no number any
+    more ends with the best weights until then, or raises EmbedtuneError where those are the base's.
     """
-    validator = Validator(
-        job.training_set.dataset,
+    run = _Run(model, job, options, as_plain)
+    try:
+        with _dropout(model, options.dropout), progress.task("train", total=len(run.batches)) as training:
+            return run.train(training)
+    finally:
+        run.work.remove_if_empty()
+
+
+class _Run:
+    """One training: what it is made of, in the order in which it is needed."""
+
+    def __init__(self, model: SentenceTransformer, job: TrainingJob, options: TrainOptions, as_plain: AsPlain) -> None:
+        check_lengths(options.matryoshka_dims, model.get_embedding_dimension())
+        self.model, self.job, self.options, self.as_plain = model, job, options, as_plain
+        self.examples = examples_for(options.loss, job.training_set)
+        say_cut_texts(model, self.examples)
+        self.sizes = choose_sizes(model, self.examples, options, job.encoder_options)
+        shared = LOSSES.load(options.loss).NEEDS != "scored_pairs"
+        self.batches = plan_batches(
+            self.examples, self.sizes.batch_size, epochs=options.epochs, seed=options.seed, negatives_shared=shared
+        )
+        self.work = WorkFolder(job.folder, key_of(self._all_that_counts()))
+        self.validator = _validator(job, options)
+        progress.say(f"{self.sizes}; {len(self.batches)} steps")
+
+    def train(self, training: progress.ProgressTask) -> Trained:
+        """Trains to the end, or from the last checkpoint on, and returns the best weights."""
+        snapshot = self.work.latest()
+        base = trainable_weights(self.model)
+        if snapshot is not None:
+            self.model.load_state_dict(snapshot.weights, strict=False)
+            progress.say(f"goes on from step {snapshot.step} of {len(self.batches)}, kept in {self.work.folder}")
+        step = self._training_step(snapshot)
+        watcher = Watcher(self.validator, lambda: self.as_plain(self.model), self.work, step, self.options)
+        watcher.begin(self.model, base, self.batches, training, snapshot)
+        trainer = _make_trainer(self.model, step, self.batches, self.sizes, self.options, snapshot, self.work.folder)
+        trainer.add_callback(watcher)
+        watcher.report = trainer.log if self.options.report_to != "none" else None
+        words = []
+        try:
+            trainer.train()
+        except DivergedError as stopped:
+            self.work.remove()  # from its checkpoints the same command would come to the same end
+            words.append(watcher.end_early(stopped))
+        self.model.load_state_dict(watcher.best_weights, strict=False)
+        best = self.as_plain(self.model).to("cpu")
+        chosen = {"sizes": self._sizes_used(step.gradient_cache), "forward": step.forward_pass.name, "words": words}
+        return Trained(best, self.model.to("cpu"), watcher.checkpoints, watcher.log, self.work, chosen)
+
+    def _training_step(self, snapshot: Snapshot | None) -> TrainingStep:
+        options, sizes = self.options, self.sizes
+        micro = sizes.micro_batch_size
+        if snapshot is not None and options.micro_batch_size is None:
+            micro = snapshot.micro_batch_size
+        forward_pass = _forward(self.model, sizes, options)
+        cache = GradientCache(forward_pass, micro, sizes.device)
+        return TrainingStep(self.examples, forward_pass, cache, options, _guide(self.job, self.examples, options))
+
+    def _sizes_used(self, cache: GradientCache) -> dict[str, Any]:
+        sizes = self.sizes
+        return {
+            "device": str(sizes.device),
+            "precision": sizes.precision,
+            "batch_size": sizes.batch_size,
+            "micro_batch_size": cache.micro_batch_size,
+        }
+
+    def _all_that_counts(self) -> Mapping[str, Any]:
+        """Returns all that changes the weights that come out, as JSON values."""
+        model, options = self.model, self.options
+        return {
+            "options": options.model_dump(exclude=_NOT_IN_THE_KEY) | {"class": type(options).__name__},
+            "weights": model_fingerprint(model),
+            "prompts": [prompt_of(model, "query"), prompt_of(model, "document")],
+            "max_length": model.max_seq_length,
+            "computed": [str(self.sizes.device), self.sizes.precision, self.sizes.batch_size],
+            "dataset": self.examples.dataset.content_hash(),
+            "examples": [[e.query_id, e.positive_id, *e.negative_ids] for e in self.examples.examples],
+            "versions": provenance()["versions"],
+        }
+
+
+def _validator(job: TrainingJob, options: TrainOptions) -> Validator:
+    dataset = job.training_set.dataset
+    mined = {d for example in job.training_set.examples for d in example.negative_ids}
+    for query_id in dataset.split_query_ids(options.val_split):
+        mined.update(dataset.negative_docs.get(query_id, ()))
+    return Validator(
+        dataset,
         options.val_split,
         measure=options.val_measure,
         max_documents=options.val_max_documents,
         seed=options.seed,
         encoder_options=job.encoder_options,
         cache=job.cache,
+        mined=mined,
     )
-    sampler = ConflictFreeSampler(job.training_set, options.batch_size, options.seed)
-    steps = len(sampler) * options.epochs
-    with (
-        tempfile.TemporaryDirectory(prefix="embedtune-") as scratch,
-        _dropout(model, options.dropout),
-        progress.task("train", total=steps) as training,
-    ):
-        watcher = _Watcher(validator, lambda: as_plain(model), steps, options.validations, training)
-        trainer = _make_trainer(model, sampler, options, job.encoder_options, Path(scratch))
-        trainer.add_callback(watcher)
-        watcher.validate(0)
-        trainer.train()
-    best = as_plain(model)
-    best.load_state_dict(watcher.best_weights)
-    return Trained(best.to("cpu"), watcher.checkpoints)
+
+
+def _forward(model: SentenceTransformer, sizes: Sizes, options: TrainOptions) -> TrainableForward:
+    if not options.gradient_checkpointing:
+        return make_forward(model, sizes.precision, sizes.device, options.texts_per_forward)
+    backbone = model.transformers_model
+    if backbone is None or not backbone.supports_gradient_checkpointing:
+        raise EncoderError("this model knows no gradient checkpointing", remedy="lower --micro-batch-size instead")
+    backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return PaddedTraining(model, sizes.precision, sizes.device, options.texts_per_forward)
+
+
+def _guide(job: TrainingJob, examples: Any, options: TrainOptions) -> Guide | None:
+    if LOSSES.load(options.loss).NEEDS != "guide":
+        return None
+    name = options.guide or job.encoder
+    own = job.encoder_options
+    if name != job.encoder:
+        own = own.model_copy(update={"query_instruction": None, "document_instruction": None, "max_length": None})
+    return Guide(examples, load_encoder(name, own), job.cache)
 
 
 def _make_trainer(
     model: SentenceTransformer,
-    sampler: ConflictFreeSampler,
+    step: TrainingStep,
+    batches: Sequence[list[int]],
+    sizes: Sizes,
     options: TrainOptions,
-    encoder_options: EncoderOptions,
-    scratch: Path,
+    snapshot: Snapshot | None,
+    folder: Path,
 ) -> SentenceTransformerTrainer:
-    device = choose_device(encoder_options.device)
-    precision = choose_precision(encoder_options.precision, device)
-    if precision == "int8":
-        raise OptionsError("a model can't be trained in int8", remedy="use --precision bfloat16 or float32")
-    training_set = sampler.training_set
+    sampler = PlannedSampler(batches, 0 if snapshot is None else snapshot.step)
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(scratch),
-        num_train_epochs=options.epochs,
-        per_device_train_batch_size=options.batch_size,
+        output_dir=str(folder),
+        max_steps=len(batches),
+        per_device_train_batch_size=sizes.batch_size,
         learning_rate=options.learning_rate,
-        warmup_steps=math.ceil(options.warmup_share * len(sampler) * options.epochs),
+        warmup_steps=math.ceil(options.warmup_share * len(batches)),
         lr_scheduler_type="cosine",
         seed=options.seed,
-        bf16=precision == "bfloat16",
-        fp16=precision == "float16",
-        use_cpu=device.type == "cpu",
+        fp16=sizes.precision == "float16",  # scales the loss; the forward pass casts by itself
+        use_cpu=sizes.device.type == "cpu",
         batch_sampler=lambda dataset, **_: sampler,
-        dataloader_pin_memory=device.type == "cuda",
+        dataloader_pin_memory=sizes.device.type == "cuda",
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",
-        report_to="none",
+        report_to=options.report_to.split(","),
         disable_tqdm=True,
     )
+    count = len(step.training_set.examples)
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_dict({"example": list(range(len(training_set.examples)))}),
-        data_collator=BatchCollator(training_set, model),
-        loss=ContrastiveLoss(model, options.scale, options.texts_per_forward),
+        train_dataset=Dataset.from_dict({"example": list(range(count))}),
+        data_collator=PositionsCollator(),
+        loss=nn.ModuleDict({"model": model}),  # the trainer optimises the parameters of its loss
     )
+    trainer.step = step
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 class _Trainer(SentenceTransformerTrainer):
+    """Takes its gradients from our step; everything else is the trainer's."""
+
+    step: TrainingStep
+
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Adds none: it would take the positions of examples for texts."""
 
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """Returns the loss; each step's dropout depends on the seed and its number alone, so that it can be resumed."""
+        model.train()
+        torch.manual_seed(self.args.seed + _SEED_OF_NEXT_STEP * self.state.global_step)
+        return self.step(positions_of(inputs), self.accelerator.backward)
 
-class _Watcher(TrainerCallback):
-    """Scores the val split at the planned steps and keeps a copy of the best weights."""
-
-    def __init__(
-        self,
-        validator: Validator,
-        current: Callable[[], SentenceTransformer],
-        steps: int,
-        validations: int,
-        training: progress.ProgressTask,
-    ) -> None:
-        self.validator = validator
-        self.current = current
-        self.checkpoints: list[Checkpoint] = []
-        self.best_weights: dict[str, torch.Tensor] = {}
-        self.progress = training
-        self._planned = {round(steps * number / validations) for number in range(1, validations + 1)} - {0}
-        self._losses: list[float] = []
-
-    def validate(self, step: int) -> None:
-        """Scores the model as it is and keeps its weights if none was better."""
-        model = self.current()
-        score = self.validator.score(model)
-        mean_loss = sum(self._losses) / len(self._losses) if self._losses else None
-        self._losses.clear()
-        if all(score > checkpoint.score for checkpoint in self.checkpoints):
-            self.best_weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-        self.checkpoints.append(Checkpoint(step, score, mean_loss))
-        loss = "" if mean_loss is None else f", mean loss {mean_loss:.4f}"
-        progress.say(f"step {step}: val {self.validator.measure} {score:.5f}{loss}")
-
-    def on_log(
-        self,
-        args: Any,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Collects each step's loss, ends the training on one that isn't finite, and validates."""
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            raise EmbedtuneError(
-                f"the loss is {loss} at step {state.global_step}",
-                remedy="lower learning_rate, or use --precision float32; nothing was written",
-            )
-        self._losses.append(loss)
-        self.progress.advance()
-        if state.global_step in self._planned:
-            self.validate(state.global_step)
-
-    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Validates the last step, also where conflicts left an epoch with fewer batches than planned."""
-        if self.checkpoints[-1].step != state.global_step:
-            self.validate(state.global_step)
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs the step's own loss: the trainer would divide the first one after a resumption by all steps before."""
+        if "loss" in logs:
+            logs = logs | {"loss": self.step.last_loss}
+        super().log(logs, start_time)
 
 
 @contextmanager

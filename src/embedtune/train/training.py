@@ -19,7 +19,9 @@ from embedtune.models.tuned import TUNED_MODEL, TunedModel
 from embedtune.options import Options
 from embedtune.train.job import Checkpoint, TrainingJob
 from embedtune.train.methods import METHODS
-from embedtune.train.trainer import TrainOptions
+from embedtune.train.options import TrainOptions
+from embedtune.train.preflight import refuse_bad_options, refuse_what_has_no_gradients, refuse_without_val
+from embedtune.train.scale import choose_scale
 
 __all__ = ["Checkpoint", "TrainOptions", "TrainResult", "train"]
 
@@ -64,10 +66,18 @@ def train(
     _refuse_too_little(training_set)
     encoder_options, cache = encoder_options or EncoderOptions(), cache or EmbeddingCache(None)
     encoded_before = dict(cache.encoded_of)
+    record = dict(made_from or {})
+    if isinstance(options, TrainOptions):
+        refuse_what_has_no_gradients(encoder, encoder_options)
+        refuse_bad_options(options)
+        refuse_without_val(training_set, options.val_split)
+        chosen = choose_scale(training_set, encoder, options, encoder_options, cache)
+        options = options.model_copy(update={"scale": chosen.scale})
+        record |= {"scale_from": chosen.source}
     scale = getattr(options, "scale", None)
     learns_from_negatives = getattr(plugin, "LEARNS_FROM_NEGATIVES", True)
     doubts = _doubts(training_set, encoder, encoder_options, cache, scale) if learns_from_negatives else []
-    record = dict(made_from or {}) | {"doubts": doubts}
+    record |= {"doubts": doubts}
     job = TrainingJob(training_set, encoder, folder, encoder_options, cache, record, encoded_before, overwrite)
     tuned: TunedModel = plugin.fit(job, options)
     made = tuned.manifest["made_from"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Collection
 
 from sentence_transformers import SentenceTransformer
 
@@ -20,8 +21,8 @@ __all__ = ["Validator"]
 class Validator:
     """Scores a model by one measure on a split, over the corpus or a fixed sample of it.
 
-    A sample holds every document relevant to a query of the split, and others by the seed up
-    to `max_documents`.
+    A sample holds every document relevant to a query of the split, every one of `mined`, and
+    others by the seed up to `max_documents`.
     """
 
     def __init__(
@@ -34,13 +35,14 @@ class Validator:
         seed: int,
         encoder_options: EncoderOptions,
         cache: EmbeddingCache,
+        mined: Collection[str] = (),
     ) -> None:
         self.dataset = dataset
         self.split = split
         self.measure = measure
         self.encoder_options = encoder_options
         self.cache = cache
-        self.corpus = _sample_corpus(dataset, split, max_documents, seed)
+        self.corpus = _sample_corpus(dataset, split, mined, max_documents, seed)
 
     def score(self, model: SentenceTransformer) -> float:
         """Returns the mean of the measure; the model itself is left as it is."""
@@ -49,11 +51,14 @@ class Validator:
         return evaluate(self.dataset, retriever, split=self.split).scores.mean(self.measure)
 
 
-def _sample_corpus(dataset: RetrievalDataset, split: str, max_documents: int, seed: int) -> dict[str, str]:
+def _sample_corpus(
+    dataset: RetrievalDataset, split: str, mined: Collection[str], max_documents: int, seed: int
+) -> dict[str, str]:
     if len(dataset.corpus) <= max_documents:
         return dict(dataset.corpus)
-    relevant = {d for query_id in dataset.split_query_ids(split) for d in dataset.positives(query_id)}
-    others = [document_id for document_id in dataset.corpus if document_id not in relevant]
-    wanted = max(0, max_documents - len(relevant))
-    chosen = relevant.union(random.Random(seed).sample(others, min(wanted, len(others))))
-    return {document_id: text for document_id, text in dataset.corpus.items() if document_id in chosen}
+    wanted = {d for query_id in dataset.split_query_ids(split) for d in dataset.positives(query_id)}
+    wanted.update(mined)
+    others = [document_id for document_id in dataset.corpus if document_id not in wanted]
+    more = max(0, max_documents - len(wanted))
+    wanted.update(random.Random(seed).sample(others, min(more, len(others))))
+    return {document_id: text for document_id, text in dataset.corpus.items() if document_id in wanted}

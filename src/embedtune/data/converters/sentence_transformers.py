@@ -73,17 +73,23 @@ def convert(source: str | Path | None, options: SentenceTransformersOptions) -> 
     """Returns the dataset of files or of a Hub name; the same text is the same query or document.
 
     Every column whose name begins with negative holds negatives. The score of a relevant pair is
-    its grade. A list of scores beside negatives (for distillation) has no place and is left out.
+    its grade. All scores, also those of n-tuples (one for the positive and one for each negative),
+    go to the extra field `scores` (query id → document id → score), which the losses cosent,
+    margin-mse and distill-kl learn from.
     """
     if source is None:
         existing_path(source, "a JSONL, CSV or Parquet file, a folder of them, or a dataset's name on the Hub")
     place = hub_dataset(str(source), options.revision, [README, *(f"*{suffix}*" for suffix in RECORD_SUFFIXES)])
     builder = DatasetBuilder(str(source), options)
+    scores: dict[str, dict[str, float]] = {}
     for file in _files(place.folder, options.config):
         split = split_in_name(Path(file.split)) or split_in_name(file.path)
         for record in read_records(file.path):
-            _add_row(builder, record, _columns(record, options), split, options.relevant_from)
-    return builder.build({"source": dict(place.origin)} if place.origin else None)
+            scored = _add_row(builder, record, _columns(record, options), split, options.relevant_from)
+            for query_id, found in scored.items():
+                scores.setdefault(query_id, {}).update(found)
+    extra = {"source": dict(place.origin), "scores": scores}
+    return builder.build({name: value for name, value in extra.items() if value})
 
 
 def _files(folder: Path, config: str | None) -> list[HubFile]:
@@ -113,33 +119,37 @@ def _find(record: Record, named: str | None, usual: tuple[str, ...]) -> str:
 
 def _add_row(
     builder: DatasetBuilder, record: Record, columns: _Columns, split: str | None, relevant_from: float
-) -> None:
+) -> dict[str, dict[str, float]]:
+    """Adds a row; returns the scores of its documents, by query id."""
     query_id = builder.query_with_text(text_in(record, columns.anchor), record.place, split)
-    texts = texts_in(record, columns.positive) or [""]
-    document_ids = [builder.document_with_text(text, record.place) for text in texts]
-    for document_id, score in zip(document_ids, _scores(builder, record, columns, len(texts)), strict=True):
+    documents = [builder.document_with_text(text, record.place) for text in texts_in(record, columns.positive) or [""]]
+    texts = [text for column in columns.negatives for text in texts_in(record, column) if text]
+    negatives = [builder.document_with_text(text, record.place) for text in texts]
+    scores = _scores(builder, record, columns, len(documents), len(negatives))
+    for place, document_id in enumerate(documents):
+        score = scores[place] if scores and not negatives else None
         if score is None or score >= relevant_from:
             builder.judge(query_id, document_id, 1 if score is None else score)
         else:
             builder.add_negative(query_id, document_id)
-    for column in columns.negatives:
-        for text in filter(None, texts_in(record, column)):
-            builder.add_negative(query_id, builder.document_with_text(text, record.place))
+    for document_id in negatives:
+        builder.add_negative(query_id, document_id)
+    return {query_id: dict(zip([*documents, *negatives], scores, strict=True))} if scores else {}
 
 
-def _scores(builder: DatasetBuilder, record: Record, columns: _Columns, count: int) -> list[float | None]:
-    """Returns a score for each document, None where the layout gives none."""
+def _scores(builder: DatasetBuilder, record: Record, columns: _Columns, documents: int, negatives: int) -> list[float]:
+    """Returns a score for each document and each negative; none where the layout gives none."""
     value: Any = None if columns.score is None else record.values[columns.score]
     if value is None:
-        return [None] * count
-    if columns.negatives:
-        builder.skipped["scores of triplets (the dataset has no place for them)"] += 1
-        return [None] * count
+        return []
     values = value if isinstance(value, list) else [value]
     try:
         scores = [number_of(score) for score in values]
     except ValueError:
         raise DataError(f"{columns.score}: expected a number, found {value!r:.80}", where=record.place) from None
-    if len(scores) != count:
-        raise DataError(f"{columns.score}: {len(scores)} scores for {count} documents", where=record.place)
-    return list(scores)
+    if len(scores) == documents + negatives:
+        return scores
+    if negatives:
+        builder.skipped["scores of n-tuples that aren't one for each document (margins, say)"] += 1
+        return []
+    raise DataError(f"{columns.score}: {len(scores)} scores for {documents} documents", where=record.place)

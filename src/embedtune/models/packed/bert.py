@@ -13,7 +13,7 @@ from embedtune.models.packed.kernels import compiled_kernels
 from embedtune.models.packed.layers import Affine, Attention, FloatLayer, LayerWeights, Norm, cast_norm, layer_norm
 from embedtune.models.packed.texts import PackedTexts
 
-__all__ = ["PackedBert", "PackedPrecision", "can_pack"]
+__all__ = ["PackedBert", "PackedPrecision", "can_pack", "padding_id_of", "rows_of_positions"]
 
 PackedPrecision = Literal["float32", "bfloat16", "int8"]
 _POSITIONS_FROM_0 = frozenset({"bert"})
@@ -47,7 +47,7 @@ class PackedBert:
         config, embeddings = model.config, model.embeddings
         self.dtype = _DTYPES[precision]
         self.width: int = config.hidden_size
-        self._padding_id = config.pad_token_id if config.model_type in _POSITIONS_AFTER_PADDING else None
+        self._padding_id = padding_id_of(config)
         self._words = embeddings.word_embeddings.weight.detach().to(self.dtype)
         places = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
         self._places = places.detach().to(self.dtype)
@@ -66,22 +66,29 @@ class PackedBert:
 
     def __call__(self, texts: PackedTexts) -> Tensor:
         """Returns the last hidden state of every token, (tokens, width)."""
-        places = functional.embedding(self._positions(texts), self._places)
+        places = functional.embedding(rows_of_positions(texts, self._padding_id), self._places)
         x: Tensor | Quantised = layer_norm(functional.embedding(texts.ids, self._words).add_(places), self._norm)
         for layer in self._layers:
             x = layer(x, texts, self._attend)  # type: ignore[arg-type]
         return x.value if isinstance(x, Quantised) else x
 
-    def _positions(self, texts: PackedTexts) -> Tensor:
-        """Returns the rows of the position table; RoBERTa's start after the padding id and pass over it."""
-        if self._padding_id is None:
-            return texts.places()
-        real = texts.ids != self._padding_id
-        before = torch.cumsum(real, dim=0) - real.long()
-        first = before[texts.borders[:-1].clamp(max=len(before) - 1)]
-        own = before - torch.repeat_interleave(first, texts.lengths, output_size=len(texts.ids)) + 1
-        positions: Tensor = own * real + self._padding_id
-        return positions
+
+def rows_of_positions(texts: PackedTexts, padding_id: int | None) -> Tensor:
+    """Returns the rows of the position table; RoBERTa's start after the padding id and pass over it."""
+    if padding_id is None:
+        return texts.places()
+    real = texts.ids != padding_id
+    before = torch.cumsum(real, dim=0) - real.long()
+    first = before[texts.borders[:-1].clamp(max=len(before) - 1)]
+    own = before - torch.repeat_interleave(first, texts.lengths, output_size=len(texts.ids)) + 1
+    positions: Tensor = own * real + padding_id
+    return positions
+
+
+def padding_id_of(config: Any) -> int | None:
+    """Returns the token id that RoBERTa's positions count from; None where they count from 0."""
+    padding_id: int | None = config.pad_token_id if config.model_type in _POSITIONS_AFTER_PADDING else None
+    return padding_id
 
 
 def _layer(layer: Any, head_size: int) -> LayerWeights:

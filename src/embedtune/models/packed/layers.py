@@ -16,7 +16,7 @@ from torch.nn import functional
 from embedtune.models.packed.kernels import compiled_kernels
 from embedtune.models.packed.texts import PackedTexts
 
-__all__ = ["Affine", "Attention", "FloatLayer", "LayerWeights", "Norm", "attend_in_blocks", "layer_norm"]
+__all__ = ["Affine", "Attention", "FloatLayer", "LayerWeights", "Norm", "attend_in_blocks", "borrow", "layer_norm"]
 
 _SCORES_AT_ONCE = 1 << 20
 """Scores of one block of heads: 2 MB in bfloat16, about a core's second-level cache."""
@@ -127,11 +127,11 @@ def attend_in_blocks(qkv: Tensor, texts: PackedTexts, heads: int) -> Tensor:
     mixed = torch.empty(tokens, width, dtype=qkv.dtype)
     for start, count, length in texts.runs():
         rows = slice(start, start + count * length)
-        apart = _borrow("apart", 3 * count * length * width, qkv.dtype).view(3, count, heads, length, size)
+        apart = borrow("apart", 3 * count * length * width, qkv.dtype).view(3, count, heads, length, size)
         apart.copy_(qkv[rows].view(count, length, 3, heads, size).permute(2, 0, 3, 1, 4))
         queries, keys, values = apart.view(3, count * heads, length, size)
         step = max(1, _SCORES_AT_ONCE // length**2)
-        scores = _borrow("scores", min(step, count * heads) * length**2, qkv.dtype).view(-1, length, length)
+        scores = borrow("scores", min(step, count * heads) * length**2, qkv.dtype).view(-1, length, length)
         for first in range(0, count * heads, step):
             block = slice(first, first + step)
             shares = scores[: len(queries[block])]
@@ -142,7 +142,7 @@ def attend_in_blocks(qkv: Tensor, texts: PackedTexts, heads: int) -> Tensor:
     return mixed
 
 
-def _borrow(name: str, size: int, dtype: torch.dtype) -> Tensor:
+def borrow(name: str, size: int, dtype: torch.dtype) -> Tensor:
     """Returns this thread's scratch memory, grown where it was smaller; fresh memory costs page faults."""
     held: Tensor | None = getattr(_scratch, name, None)
     if held is None or held.numel() < size or held.dtype != dtype:

@@ -12,10 +12,8 @@ OPTIONS = TrainOptions
 
 
 def fit(job: TrainingJob, options: TrainOptions) -> TunedModel:
-    """Fine-tunes every weight by InfoNCE over conflict-free batches and saves the best checkpoint.
+    """Fine-tunes every weight by a loss over conflict-free batches and saves the best checkpoint.
 
     Dense retrieval trained this way: Karpukhin et al. 2020 (https://arxiv.org/abs/2004.04906).
     """
-    trained = train_weights(load_trainable(job), job, options)
-    record = job.record("full", options, options.val_measure, trained.checkpoints)
-    return TunedModel.save(trained.model, job.folder, record, overwrite=job.overwrite)
+    return train_weights(load_trainable(job), job, options).save(job, "full", options)

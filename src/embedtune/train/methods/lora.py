@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
+from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from pydantic import Field
+from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
@@ -19,6 +23,7 @@ from embedtune.train.trainer import TrainOptions, load_trainable, train_weights
 __all__ = ["OPTIONS", "LoraOptions", "fit"]
 
 _UNUSED = "pooler"
+_ADAPTER = "default"
 
 
 class LoraOptions(TrainOptions):
@@ -34,12 +39,15 @@ OPTIONS = LoraOptions
 
 
 def fit(job: TrainingJob, options: LoraOptions) -> TunedModel:
-    """Trains additions to the attention and feed-forward layers; the folder holds them merged, like any model."""
+    """Trains additions to the attention and feed-forward layers; the folder holds them merged, like any model.
+
+    Beside the merged weights `adapter/` keeps the additions alone, as peft loads them.
+    """
     model = load_trainable(job)
     _add_lora(model, options)
     trained = train_weights(model, job, options, as_plain=_merged)
-    record = job.record("lora", options, options.val_measure, trained.checkpoints)
-    return TunedModel.save(trained.model, job.folder, record, overwrite=job.overwrite)
+    adapter = functools.partial(_write_adapter, trained.as_trained, job.encoder)
+    return trained.save(job, "lora", options, beside=adapter)
 
 
 def _add_lora(model: SentenceTransformer, options: LoraOptions) -> None:
@@ -58,6 +66,19 @@ def _add_lora(model: SentenceTransformer, options: LoraOptions) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         inject_adapter_in_model(config, backbone)
+
+
+def _write_adapter(model: SentenceTransformer, base: str, folder: Path) -> None:
+    """Writes the additions and their configuration in peft's layout, for the backbone of `base`."""
+    backbone: Any = model.transformers_model
+    config = copy.copy(backbone.peft_config[_ADAPTER])
+    config.base_model_name_or_path = base
+    config.inference_mode = True
+    (folder / "adapter").mkdir()
+    config.save_pretrained(str(folder / "adapter"))
+    state = get_peft_model_state_dict(backbone, adapter_name=_ADAPTER)
+    tensors = {f"base_model.model.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
+    save_file(tensors, folder / "adapter" / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def _is_wanted(name: str, module: nn.Module) -> bool:
