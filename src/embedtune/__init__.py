@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from embedtune.evaluate.doctor_options import DoctorOptions as DoctorOptions
     from embedtune.evaluate.evaluation import evaluate as evaluate
     from embedtune.evaluate.false_negatives import diagnose as diagnose
-    from embedtune.evaluate.gate import GateOptions as GateOptions
     from embedtune.evaluate.gate import gate as gate
+    from embedtune.evaluate.guard_options import GateOptions as GateOptions
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
     from embedtune.language.chat import ChatReply as ChatReply
     from embedtune.language.chat import ChatRequest as ChatRequest
     from embedtune.language.model import LanguageModel as LanguageModel
     from embedtune.language.options import LanguageOptions as LanguageOptions
-    from embedtune.merge.choosing import ChooseOptions as ChooseOptions
     from embedtune.merge.choosing import choose_weight as choose_weight
     from embedtune.merge.merging import merge as merge
+    from embedtune.merge.options import ChooseOptions as ChooseOptions
     from embedtune.mine.mining import mine_negatives as mine_negatives
     from embedtune.mine.options import MineOptions as MineOptions
     from embedtune.mine.report import MiningReport as MiningReport
@@ -74,9 +74,9 @@ _HOME_OF = {
     "DoctorOptions": "evaluate.doctor_options",
     "MineOptions": "mine.options",
     "MiningReport": "mine.report",
-    "ChooseOptions": "merge.choosing",
+    "ChooseOptions": "merge.options",
     "CompareOptions": "evaluate.comparison",
-    "GateOptions": "evaluate.gate",
+    "GateOptions": "evaluate.guard_options",
     "BM25Retriever": "search.bm25",
     "ChatReply": "language.chat",
     "ChatRequest": "language.chat",

@@ -7,9 +7,10 @@ import pytest
 
 from embedtune.errors import OptionsError
 from embedtune.evaluate.evaluation import Evaluation
+from embedtune.evaluate.guard_options import GuardOptions
 from embedtune.evaluate.scores import Scores
 from embedtune.evaluate.trial import Measured
-from embedtune.evaluate.verdict import GuardOptions, judge, judge_guard
+from embedtune.evaluate.verdict import judge, judge_guard
 from embedtune.search.run import Run
 
 

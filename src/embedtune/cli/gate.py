@@ -11,7 +11,7 @@ import typer
 from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.evaluate.gate import GateOptions
+from embedtune.evaluate.guard_options import GateOptions
 from embedtune.models.encoder import EncoderOptions
 
 __all__ = ["GUARD_HELP", "REFUSED", "gate_command"]

@@ -14,7 +14,7 @@ from embedtune.cli.flags import command
 from embedtune.cli.gate import GUARD_HELP, REFUSED
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError
-from embedtune.merge.choosing import ChooseOptions
+from embedtune.merge.options import ChooseOptions
 from embedtune.models.encoder import EncoderOptions
 
 __all__ = ["merge_command"]

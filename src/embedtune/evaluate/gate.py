@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.evaluate.guard_options import GateOptions
 from embedtune.evaluate.guards import Guards, guards_or_general
 from embedtune.evaluate.trial import Trial
-from embedtune.evaluate.verdict import GuardOptions, Verdict, judge
+from embedtune.evaluate.verdict import Verdict, judge
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 
-__all__ = ["GateOptions", "gate"]
-
-
-class GateOptions(GuardOptions):
-    """What the gate asks."""
-
-    split: str = Field(default="test", description="The split on which a gain must show.")
+__all__ = ["gate"]
 
 
 def gate(

@@ -5,41 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from embedtune.evaluate.comparison import CompareOptions, compare, paired_differences, queries_needed
 from embedtune.evaluate.evaluation import Evaluation
+from embedtune.evaluate.guard_options import GuardOptions
 from embedtune.evaluate.resampling import bootstrap_quantiles
 from embedtune.evaluate.trial import Measured
-from embedtune.options import Options
 
-__all__ = ["Gain", "GuardOptions", "GuardVerdict", "Verdict", "judge", "judge_guard"]
+__all__ = ["Gain", "GuardVerdict", "Verdict", "judge", "judge_guard"]
 
 _ONE_SIDED = 0.05
 _ROUNDING = 1e-9
 _BLIND = 0.05
 """Under this score a base has nothing on a guard that could be lost."""
-
-
-class GuardOptions(Options):
-    """What a model may lose, and how that is tested."""
-
-    measure: str = Field(default="ndcg_at_10", description="The measure that gain and losses are counted in.")
-    max_guard_loss: float = Field(
-        default=0.005,
-        ge=0,
-        le=1,
-        description="Most that a guard may lose of the measure; 0.005 is half a point.",
-    )
-    guard_test: Literal["measured", "safe", "harm"] = Field(
-        default="measured",
-        description="measured: the mean loss must be within --max-guard-loss. safe: its one-sided 95 % bound too, "
-        "which takes thousands of queries. harm: only a loss shown to be over it, at 5 % one-sided, counts.",
-    )
-    resamples: int = Field(default=10_000, ge=100, description="Bootstrap samples of queries.")
-    seed: int = Field(default=42, description="Seeds the resampling, and the sample of a large corpus.")
 
 
 @dataclass(frozen=True)

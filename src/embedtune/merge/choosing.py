@@ -6,35 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError
 from embedtune.evaluate.guards import Guards, guards_or_general
 from embedtune.evaluate.trial import Trial
-from embedtune.evaluate.verdict import GuardOptions, Verdict, judge
+from embedtune.evaluate.verdict import Verdict, judge
 from embedtune.merge.merging import equal_weights
 from embedtune.merge.mixture import load_mixture
+from embedtune.merge.options import ChooseOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, EncoderOptions, load_encoder
 
-__all__ = ["Candidate", "ChooseOptions", "WeightChoice", "choose_weight"]
-
-
-class ChooseOptions(GuardOptions):
-    """Which weights are tried, and on what."""
-
-    grid: tuple[float, ...] = Field(
-        default=(0.2, 0.4, 0.6, 0.8, 1.0),
-        description="Shares of the tuned model to try; several tuned models divide each equally.",
-    )
-    val_split: str = Field(default="val", description="The split that chooses.")
-    choose_documents: int = Field(
-        default=5000,
-        ge=1,
-        description="Documents of each corpus that are encoded anew for a weight: all relevant ones, others drawn.",
-    )
+__all__ = ["Candidate", "WeightChoice", "choose_weight"]
 
 
 @dataclass(frozen=True)
