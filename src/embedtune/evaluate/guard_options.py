@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from embedtune.errors import OptionsError, describe_unknown
+from embedtune.evaluate.measures import default_measures
 from embedtune.options import Options
 
 __all__ = ["GateOptions", "GuardOptions"]
@@ -28,6 +30,14 @@ class GuardOptions(Options):
     )
     resamples: int = Field(default=10_000, ge=100, description="Bootstrap samples of queries.")
     seed: int = Field(default=42, description="Seeds the resampling, and the sample of a large corpus.")
+
+    @field_validator("measure")
+    @classmethod
+    def _known(cls, measure: str) -> str:
+        known = [str(one) for one in default_measures()]
+        if measure not in known:
+            raise OptionsError(describe_unknown("measure", measure, known))
+        return measure
 
 
 class GateOptions(GuardOptions):

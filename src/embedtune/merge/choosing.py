@@ -8,7 +8,6 @@ from typing import Any
 
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.errors import OptionsError
 from embedtune.evaluate.guards import Guards, guards_or_general
 from embedtune.evaluate.trial import Trial
 from embedtune.evaluate.verdict import Verdict, judge
@@ -84,7 +83,7 @@ def choose_weight(
     """
     options, cache = options or ChooseOptions(), cache or EmbeddingCache(None)
     names = [tuned] if isinstance(tuned, str) else list(tuned)
-    weights = _grid(options)
+    weights = options.grid
     encoder_of = _encoders(base, names, weights, encoder_options or EncoderOptions())
     trial = Trial(dataset, options.val_split, guards_or_general(guards), options.choose_documents, options.seed)
     measured = trial.measure(load_encoder(base, encoder_options), cache)
@@ -100,16 +99,6 @@ def choose_weight(
     fit = [candidate for candidate in candidates if candidate.verdict.guards_kept and candidate.verdict.gain.mean > 0]
     best = max(fit, key=lambda candidate: (candidate.verdict.gain.tuned, -candidate.weight), default=None)
     return WeightChoice(candidates, best)
-
-
-def _grid(options: ChooseOptions) -> list[float]:
-    weights = sorted(set(options.grid))
-    if not weights or not all(0 < weight <= 1 for weight in weights):
-        raise OptionsError(
-            f"found the grid {list(options.grid)}",
-            remedy="give shares over 0 and up to 1; the base itself is always tried",
-        )
-    return weights
 
 
 def _encoders(

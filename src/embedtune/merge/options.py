@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from embedtune.errors import OptionsError
 from embedtune.evaluate.guard_options import GuardOptions
 
 __all__ = ["ChooseOptions"]
@@ -22,3 +23,12 @@ class ChooseOptions(GuardOptions):
         ge=1,
         description="Documents of each corpus that are encoded anew for a weight: all relevant ones, others drawn.",
     )
+
+    @field_validator("grid")
+    @classmethod
+    def _shares(cls, grid: tuple[float, ...]) -> tuple[float, ...]:
+        if not grid or not all(0 < weight <= 1 for weight in grid):
+            raise OptionsError(
+                f"found the grid {list(grid)}", remedy="give shares over 0 and up to 1; the base itself is always tried"
+            )
+        return tuple(sorted(set(grid)))
