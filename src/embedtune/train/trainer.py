@@ -131,7 +131,7 @@ class _Run:
         micro = sizes.micro_batch_size
         if snapshot is not None and options.micro_batch_size is None:
             micro = snapshot.micro_batch_size
-        forward_pass = _forward(self.model, sizes, options)
+        forward_pass = _forward(self.model, self.job, sizes, options)
         cache = GradientCache(forward_pass, micro, sizes.device)
         guide, kept = _guide(self.job, self.examples, options), _kept(self.job)
         return TrainingStep(self.examples, forward_pass, cache, options, guide, kept)
@@ -153,7 +153,12 @@ class _Run:
             "weights": model_fingerprint(model),
             "prompts": [prompt_of(model, "query"), prompt_of(model, "document")],
             "max_length": model.max_seq_length,
-            "computed": [str(self.sizes.device), self.sizes.precision, self.sizes.batch_size],
+            "computed": [
+                str(self.sizes.device),
+                self.sizes.precision,
+                self.sizes.batch_size,
+                self.job.encoder_options.forward,
+            ],
             "dataset": self.examples.dataset.content_hash(),
             "replayed": None if self.examples.replayed is None else vars(self.examples.replayed),
             "examples": [[e.query_id, e.positive_id, *e.negative_ids] for e in self.examples.examples],
@@ -178,14 +183,15 @@ def _validator(job: TrainingJob, options: TrainOptions) -> Validator:
     )
 
 
-def _forward(model: SentenceTransformer, sizes: Sizes, options: TrainOptions) -> TrainableForward:
-    if not options.gradient_checkpointing:
-        return make_forward(model, sizes.precision, sizes.device, options.texts_per_forward)
-    backbone = model.transformers_model
-    if backbone is None or not backbone.supports_gradient_checkpointing:
-        raise EncoderError("this model knows no gradient checkpointing", remedy="lower --micro-batch-size instead")
-    backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return PaddedTraining(model, sizes.precision, sizes.device, options.texts_per_forward)
+def _forward(model: SentenceTransformer, job: TrainingJob, sizes: Sizes, options: TrainOptions) -> TrainableForward:
+    if options.gradient_checkpointing:
+        backbone: Any = model.transformers_model
+        if backbone is None or not backbone.supports_gradient_checkpointing:
+            raise EncoderError("this model knows no gradient checkpointing", remedy="lower --micro-batch-size instead")
+        backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if job.encoder_options.forward == "sentence-transformers":
+        return PaddedTraining(model, sizes.precision, sizes.device, options.texts_per_forward)
+    return make_forward(model, sizes.precision, sizes.device, options.texts_per_forward)
 
 
 def _guide(job: TrainingJob, examples: Any, options: TrainOptions) -> Guide | None:
