@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from fine_tuning_table import publish
 
 from embedtune import progress
 from embedtune.artifact import write_text_whole
@@ -40,9 +39,10 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.search.dense import DenseRetriever
 from embedtune.train.training import TrainOptions, train
+from fine_tuning_table import publish
 
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
-from case_study_training import FIRST_RUN, SECOND_RUN, CaseStudy, fine_tune, mine_as_published  # noqa: E402
+from case_study_training import FIRST_RUN, SECOND_RUN, CaseStudy, fine_tune, mine_as_published
 
 SEEDS = (42, 43, 44)
 ROWS = ("recipe", "ours", "merged")
@@ -58,7 +58,7 @@ GENERAL = "general"
 
 @dataclass(frozen=True)
 class Pair:
-    """Two collections of a language; the first is trained on as in the case study's first run, the other as in its second."""
+    """Two collections of a language: one trained on as in the case study's first run, one as in its second."""
 
     language: str
     collections: tuple[str, str]
@@ -172,10 +172,8 @@ class Story:
         encoder = load_encoder(self.encoder, self.options)
         negatives = mine_as_published(self.dataset, train_ids, encoder, self.cache, seed)
         source = encoder_folder(self.encoder)
-        pairs = fine_tune(
-            self.dataset, train_ids, negatives, source, model, settings, max_length=MAX_LENGTH, seed=seed
-        )
-        steps = -(-(-(-pairs // settings.batch_size)) // settings.accumulation)
+        pairs = fine_tune(self.dataset, train_ids, negatives, source, model, settings, max_length=MAX_LENGTH, seed=seed)
+        steps = math.ceil(math.ceil(pairs / settings.batch_size) / settings.accumulation)
         return {"model": str(model), "seconds": time.perf_counter() - started, "steps": steps}
 
     def _ours(self, model: Path, seed: int, epochs: int) -> dict[str, Any]:
@@ -207,8 +205,10 @@ class Story:
         return ours if epochs == EPOCHS else self._ours(model, seed, epochs)
 
     def _merged(self, model: Path, seed: int) -> dict[str, Any]:
-        """Merges ours with the base by the weight that val and queries of the other collection's train and val choose."""
+        """Merges ours with the base by the weight that val, and train and val queries of the other collection, choose."""
         tuned = self.run("ours", seed)
+        if tuned["chosen_step"] == 0:
+            return tuned | {"weight": 0.0}
         started = time.perf_counter()
         other = self.datasets[self.other]
         ids = [*other.split_query_ids("train"), *other.split_query_ids("val")]
@@ -227,7 +227,9 @@ class Story:
             merge(self.encoder, tuned["model"], model, weights=choice.weight, encoder_options=self.options)
             made = str(model)
         seconds = tuned["seconds"] + time.perf_counter() - started
-        tried = {f"{c.weight:g}": [c.verdict.gain.mean, *(-g.loss for g in c.verdict.guards)] for c in choice.candidates}
+        tried = {
+            f"{c.weight:g}": [c.verdict.gain.mean, *(-g.loss for g in c.verdict.guards)] for c in choice.candidates
+        }
         return tuned | {"model": made, "seconds": seconds, "weight": choice.weight, "tried": tried}
 
 
@@ -251,6 +253,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def settings(words: argparse.Namespace) -> dict[str, Any]:
+    """Returns what the figures depend on."""
+    return {
+        "max_length": MAX_LENGTH,
+        "documents": words.documents,
+        "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "guard": GUARD_QUERIES},
+        "epochs": EPOCHS,
+        "case_study": {"first": asdict(FIRST_RUN), "second": asdict(SECOND_RUN) | {"negatives": NEGATIVES}},
+        "learning_rate": {name: pair.learning_rate for name, pair in PAIRS.items()},
+        "val_documents": VAL_DOCUMENTS,
+    }
+
+
 def main() -> None:
     """Runs what isn't done yet, seeds first, so that a run that breaks off has whole rows to compare."""
     words = arguments()
@@ -266,8 +281,10 @@ def main() -> None:
                     started = time.perf_counter()
                     facts = story.run(row, seed)
                     took = time.perf_counter() - started
-                    print(f"{story.trained_on} {row} {seed}: {facts['gate']}, {took:.0f} s", file=sys.stderr, flush=True)
-                    publish(words.work, stories)
+                    print(
+                        f"{story.trained_on} {row} {seed}: {facts['gate']}, {took:.0f} s", file=sys.stderr, flush=True
+                    )
+                    publish(settings(words), stories)
 
 
 if __name__ == "__main__":
