@@ -205,7 +205,7 @@ class Story:
         return ours if epochs == EPOCHS else self._ours(model, seed, epochs)
 
     def _merged(self, model: Path, seed: int) -> dict[str, Any]:
-        """Merges ours with the base by the weight that val, and train and val queries of the other collection, choose."""
+        """Merges ours with the base by the weight that val and the guard choose, the other's train and val queries."""
         tuned = self.run("ours", seed)
         if tuned["chosen_step"] == 0:
             return tuned | {"weight": 0.0}
