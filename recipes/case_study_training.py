@@ -19,6 +19,7 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from transformers import PrinterCallback
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.models.cache import EmbeddingCache
@@ -100,12 +101,14 @@ def fine_tune(
             report_to="none",
             disable_tqdm=True,
         )
-        SentenceTransformerTrainer(
+        trainer = SentenceTransformerTrainer(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
             loss=MultipleNegativesRankingLoss(model, scale=settings.scale),
-        ).train()
+        )
+        trainer.remove_callback(PrinterCallback)  # stdout is the result
+        trainer.train()
     model.save_pretrained(str(folder), create_model_card=False)
     return len(columns["anchor"])
 
