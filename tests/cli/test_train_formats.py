@@ -36,7 +36,7 @@ def write_lines(path, rows):
 
 def trained(embedtune, tiny_model, tmp_path, *flags):
     """Returns the record of a training on data.json, after looking at the loss that it logged."""
-    done = embedtune("train", "data.json", "--encoder", tiny_model, "--out", "m", *QUICK, *flags, "--json")
+    done = embedtune("train", "--no-gate", "data.json", "--encoder", tiny_model, "--out", "m", *QUICK, *flags, "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "m" / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -78,7 +78,9 @@ def test_scored_pairs(embedtune, tiny_model, tmp_path, judged):
     (tmp_path / "rows").mkdir()
     for split in ("train", "val"):
         rows = [(q, d, 0.9) for s, q, d, _ in judged if s == split]
-        rows += [(q, other, 0.1 * place) for s, q, _, others in judged if s == split for place, other in enumerate(others)]
+        rows += [
+            (q, other, 0.1 * place) for s, q, _, others in judged if s == split for place, other in enumerate(others)
+        ]
         write_table(tmp_path / "rows" / f"{split}.csv", ["sentence1", "sentence2", "score"], rows)
     imported = embedtune("import", "sentence-transformers", "rows", "--out", "data.json")
     assert imported.returncode == 0, imported.stderr

@@ -59,9 +59,7 @@ def stop_before(monkeypatch, number):
 def test_goes_on_to_the_same_weights(training_set, tiny_model, tmp_path, monkeypatch, method, options):
     def run(name):
         folder = tmp_path / name
-        return train(
-            training_set, str(tiny_model), folder, method=method, options=options, encoder_options=FLOAT32
-        )
+        return train(training_set, str(tiny_model), folder, method=method, options=options, encoder_options=FLOAT32)
 
     whole = run("whole")
     with monkeypatch.context() as patched:
@@ -135,7 +133,7 @@ def test_a_killed_process_goes_on(tiny_model, tmp_path):
     def words(out):
         flags = "--precision float32 --device cpu --epochs 120 --batch-size 4 --dropout --validations 6"
         flags += " --checkpoint-minutes 0 --val-split train --learning-rate 0.003"
-        return [sys.executable, "-m", "embedtune", "train", str(SAMPLE), "--encoder", str(tiny_model)] + [
+        return [sys.executable, "-m", "embedtune", "train", "--no-gate", str(SAMPLE), "--encoder", str(tiny_model)] + [
             "--out",
             str(tmp_path / out),
             *flags.split(),
