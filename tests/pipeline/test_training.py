@@ -63,6 +63,7 @@ def test_a_good_tuned_model_comes_out_alone(train, tmp_path):
     assert (tmp_path / "m" / "training.jsonl").is_file()
     assert not (tmp_path / "m-tuned").exists()
     assert not list(tmp_path.glob(".m*"))
+    assert "11 of the 11 queries of the guard 'zh' are trained on" in done.stderr
 
 
 def test_a_mixture_comes_out_where_the_tuned_model_loses_the_guard(train, tmp_path, base):

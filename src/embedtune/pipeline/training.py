@@ -14,7 +14,7 @@ from embedtune import progress
 from embedtune.artifact import provenance, refuse_strangers
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import StorageError
-from embedtune.evaluate.guards import Guards
+from embedtune.evaluate.guards import Guards, guard_split
 from embedtune.merge.choosing import Candidate, WeightChoice, choose_weight
 from embedtune.merge.mixture import load_mixture
 from embedtune.merge.options import ChooseOptions
@@ -77,6 +77,7 @@ def train_and_gate(job: GatedTraining) -> Outcome:
     choose_weight and merge do.
     """
     refuse_strangers(job.folder, TUNED_MODEL, job.overwrite)
+    _say_trained_guards(job)
     tuned = _trained(job)
     if not tuned.manifest["made_from"]["chosen"]["step"]:
         outcome = _write_base(job, tuned, [_NO_BETTER], None)
@@ -98,6 +99,20 @@ def train_and_gate(job: GatedTraining) -> Outcome:
         return _write_base(job, tuned, _why_refused(choice, tuned.folder), choice)
     best = max(passing, key=lambda candidate: (candidate.verdict.gain.tuned, -candidate.weight))
     return _write_tuned(job, tuned, best, choice) if best.weight == _WHOLE else _write_merged(job, tuned, best, choice)
+
+
+def _say_trained_guards(job: GatedTraining) -> None:
+    """Warns of guards whose queries are trained on, which can't show what is forgotten."""
+    queries = job.training_set.dataset.queries
+    trained = {queries[example.query_id].strip() for example in job.training_set.examples}
+    for name, guard in job.guards.items():
+        asked = guard.split_query_ids(guard_split(guard, job.choose.val_split))
+        seen = sum(guard.queries[query_id].strip() in trained for query_id in asked)
+        if seen:
+            progress.say(
+                f"warning: {seen} of the {len(asked)} queries of the guard {name!r} are trained on, so it can't show what "
+                "is forgotten; keep a guard's queries in a test split that training doesn't see"
+            )
 
 
 def train_alone(job: GatedTraining) -> Outcome:
