@@ -25,7 +25,8 @@ from embedtune.models.moved_documents import has_moved_documents
 from embedtune.models.sentence_transformer import apply_options, load_model
 from embedtune.models.tuned import TUNED_MODEL, TunedModel
 from embedtune.options import Options
-from embedtune.train.training import TrainResult, train
+from embedtune.train.preflight import refuse_what_has_no_gradients
+from embedtune.train.training import TrainOptions, TrainResult, train
 
 __all__ = ["GatedTraining", "Outcome", "train_alone", "train_and_gate"]
 
@@ -77,6 +78,8 @@ def train_and_gate(job: GatedTraining) -> Outcome:
     choose_weight and merge do.
     """
     refuse_strangers(job.folder, TUNED_MODEL, job.overwrite)
+    if isinstance(job.options, TrainOptions):
+        refuse_what_has_no_gradients(job.encoder, job.encoder_options)
     _say_trained_guards(job)
     tuned = _trained(job)
     if not tuned.manifest["made_from"]["chosen"]["step"]:
@@ -110,8 +113,8 @@ def _say_trained_guards(job: GatedTraining) -> None:
         seen = sum(guard.queries[query_id].strip() in trained for query_id in asked)
         if seen:
             progress.say(
-                f"warning: {seen} of the {len(asked)} queries of the guard {name!r} are trained on, so it can't show what "
-                "is forgotten; keep a guard's queries in a test split that training doesn't see"
+                f"warning: {seen} of the {len(asked)} queries of the guard {name!r} are trained on, so it can't show "
+                "what is forgotten; keep a guard's queries in a test split that training doesn't see"
             )
 
 
