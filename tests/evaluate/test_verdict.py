@@ -64,7 +64,11 @@ def test_words_say_how_sure_it_is():
 
     assert "no query's score changed: kept" in said(np.zeros(50))
     assert said(spread_around(0.05, 0.1, 300)).endswith(": kept")
-    assert "kept, as measured; it may be more" in said(spread_around(0.0, 0.13, 300))
+    assert "with 95 % confidence a gain of at least 4." in said(spread_around(0.05, 0.1, 300))
+    assert "a loss of at most 1.2" in said(spread_around(0.0, 0.13, 300))
+    assert "allowed loss 0.50): kept, as measured; the loss may be larger" in said(spread_around(0.0, 0.13, 300))
+    assert "not safe: within the limit as measured" in said(spread_around(0.0, 0.13, 300), guard_test="safe")
+    assert "kept, since a loss over the limit isn't shown" in said(spread_around(-0.016, 0.13, 300), guard_test="harm")
     assert "lost as measured, though it could be luck; " in said(spread_around(-0.006, 0.13, 300))
     assert "3,685 queries would tell" in said(spread_around(-0.006, 0.13, 300))
     assert "lost; that it is over the limit isn't certain" in said(spread_around(-0.016, 0.13, 300))
@@ -113,7 +117,7 @@ def test_one_query_proves_nothing_and_breaks_nothing():
 
 
 def test_an_unknown_measure_is_named():
-    with pytest.raises(OptionsError, match="did you mean 'ndcg_at_10'"):
+    with pytest.raises(OptionsError, match="unknown measure 'ndcg_at_11'"):
         judged(np.zeros(3), {}, measure="ndcg_at_11")
 
 

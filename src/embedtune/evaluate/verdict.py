@@ -68,18 +68,26 @@ class GuardVerdict:
         line = f"guard {self.name}, {self.queries} queries: {measure} {self.base:.4f} → {self.tuned:.4f}, "
         if self.unchanged:
             return f"{line}no query's score changed: kept"
+        bound = self.bounds[1]
+        sure = f"a loss of at most {100 * bound:.2f}" if bound > 0 else f"a gain of at least {-100 * bound:.2f}"
+        line += f"{_signed(-self.loss)} points (with 95 % confidence {sure}; allowed loss {100 * self.allowed:.2f})"
+        return f"{line}: {self._fate()}"
+
+    def _fate(self) -> str:
+        """Returns whether the guard is kept, and how sure that is."""
         least, most = self.bounds
-        line += f"{_signed(-self.loss)} points (with 95 % confidence a loss of at most {_signed(most)}; allowed "
-        line += f"{_signed(self.allowed)})"
         if self.kept:
-            sure = "" if most <= self.allowed else ", as measured; it may be more"
-            return f"{line}: kept{sure}"
+            if self.loss > self.allowed:
+                return "kept, since a loss over the limit isn't shown"
+            return "kept" if most <= self.allowed else "kept, as measured; the loss may be larger"
+        if self.loss <= self.allowed:
+            return "not safe: within the limit as measured, but the bound isn't"
         if least > self.allowed:
-            return f"{line}: lost"
+            return "lost"
         if least > 0:
-            return f"{line}: lost; that it is over the limit isn't certain"
+            return "lost; that it is over the limit isn't certain"
         more = f"; {self.queries_needed:,} queries would tell" if self.queries_needed else ""
-        return f"{line}: lost as measured, though it could be luck{more}"
+        return f"lost as measured, though it could be luck{more}"
 
 
 @dataclass(frozen=True)
