@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from embedtune.evaluate.doctor_options import DoctorOptions as DoctorOptions
     from embedtune.evaluate.evaluation import evaluate as evaluate
     from embedtune.evaluate.false_negatives import diagnose as diagnose
+    from embedtune.evaluate.gate import gate as gate
+    from embedtune.evaluate.guard_options import GateOptions as GateOptions
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
     from embedtune.language.chat import ChatReply as ChatReply
     from embedtune.language.chat import ChatRequest as ChatRequest
     from embedtune.language.model import LanguageModel as LanguageModel
     from embedtune.language.options import LanguageOptions as LanguageOptions
+    from embedtune.merge.choosing import choose_weight as choose_weight
+    from embedtune.merge.merging import merge as merge
+    from embedtune.merge.options import ChooseOptions as ChooseOptions
     from embedtune.mine.mining import mine_negatives as mine_negatives
     from embedtune.mine.options import MineOptions as MineOptions
     from embedtune.mine.report import MiningReport as MiningReport
@@ -69,7 +74,9 @@ _HOME_OF = {
     "DoctorOptions": "evaluate.doctor_options",
     "MineOptions": "mine.options",
     "MiningReport": "mine.report",
+    "ChooseOptions": "merge.options",
     "CompareOptions": "evaluate.comparison",
+    "GateOptions": "evaluate.guard_options",
     "BM25Retriever": "search.bm25",
     "ChatReply": "language.chat",
     "ChatRequest": "language.chat",
@@ -94,17 +101,20 @@ _HOME_OF = {
     "VectorMap": "models.vector_map",
     "VectorIndex": "search.vector_index",
     "check_dataset": "data.checks",
+    "choose_weight": "merge.choosing",
     "chunk_documents": "data.chunking",
     "compare": "evaluate.comparison",
     "convert": "data.converters",
     "evaluate": "evaluate.evaluation",
     "filter_queries": "synthesize.filtering",
     "fuse": "search.fusion",
+    "gate": "evaluate.gate",
     "generate_queries": "synthesize.generation",
     "load_encoder": "models.encoder",
     "load_reranker": "search.reranking",
     "make_retriever": "search.retrievers",
     "diagnose": "evaluate.false_negatives",
+    "merge": "merge.merging",
     "mine_negatives": "mine.mining",
     "rerank": "search.reranking",
     "restore_queries": "synthesize.filter_rounds",

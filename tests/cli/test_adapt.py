@@ -43,7 +43,7 @@ def refused(embedtune, tmp_path):
 
     def run(*words):
         before = set(tmp_path.iterdir())
-        done = embedtune("train", *words, "--out", "m", *FLOAT32)
+        done = embedtune("train", "--no-gate", *words, "--out", "m", *FLOAT32)
         assert done.returncode == 2, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
@@ -56,7 +56,7 @@ def refused(embedtune, tmp_path):
 @pytest.mark.parametrize("variant", ["n", "m"])
 def test_nudge_moves_documents_and_eval_sees_them(embedtune, within, tiny_model, variant):
     words = ("--method", "nudge", "--variant", variant, "--out", "m", *FLOAT32)
-    done = embedtune("train", within, "--encoder", tiny_model, *words, "--json")
+    done = embedtune("train", "--no-gate", within, "--encoder", tiny_model, *words, "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["gamma"] > 0
@@ -79,7 +79,7 @@ def test_nudge_says_why_nothing_moves(embedtune, refused, tiny_model):
     assert "split --by within-document" in message
     assert "--allow-low-coverage" in message
     words = ("--method", "nudge", "--allow-low-coverage", "--out", "m", *FLOAT32)
-    done = embedtune("train", SAMPLE, "--encoder", tiny_model, *words)
+    done = embedtune("train", "--no-gate", SAMPLE, "--encoder", tiny_model, *words)
     assert done.returncode == 0, done.stderr
     assert "gamma is 0, no document moved: a document moves only if it has training queries" in done.stdout
     assert "0 is the right answer" in done.stdout
@@ -90,9 +90,9 @@ def test_nudge_says_why_nothing_moves(embedtune, refused, tiny_model):
 
 def test_nudge_by_any_measure_on_top_of_an_adapter(embedtune, within, tiny_model):
     first = ("--method", "adapter", "--epochs", 5, "--batch-size", 8, "--learning-rate", 0.01, "--out", "a", *FLOAT32)
-    assert embedtune("train", within, "--encoder", tiny_model, *first).returncode == 0
+    assert embedtune("train", "--no-gate", within, "--encoder", tiny_model, *first).returncode == 0
     words = ("--method", "nudge", "--val-measure", "ndcg_at_10", "--out", "m", *FLOAT32, "--json")
-    done = embedtune("train", within, "--encoder", "a", *words)
+    done = embedtune("train", "--no-gate", within, "--encoder", "a", *words)
     record = json.loads(done.stdout)
     assert record["encoded"] == {"documents": 0, "queries": 0}
     assert record["chosen"]["score"] > record["checkpoints"][0]["score"]
@@ -102,7 +102,7 @@ def test_nudge_by_any_measure_on_top_of_an_adapter(embedtune, within, tiny_model
 
 
 def test_a_changed_text_is_noticed(embedtune, within, tiny_model, tmp_path):
-    embedtune("train", within, "--encoder", tiny_model, "--method", "nudge", "--out", "m", *FLOAT32)
+    embedtune("train", "--no-gate", within, "--encoder", tiny_model, "--method", "nudge", "--out", "m", *FLOAT32)
     fields = json.loads(within.read_text(encoding="utf-8"))
     first = next(iter(fields["corpus"]))
     fields["corpus"][first] += " edited"
@@ -112,7 +112,7 @@ def test_a_changed_text_is_noticed(embedtune, within, tiny_model, tmp_path):
 
 
 def test_ids_that_do_not_match(embedtune, within, tiny_model, tmp_path):
-    embedtune("train", within, "--encoder", tiny_model, "--method", "nudge", "--out", "m", *FLOAT32)
+    embedtune("train", "--no-gate", within, "--encoder", tiny_model, "--method", "nudge", "--out", "m", *FLOAT32)
     table = tmp_path / "m" / "document_vectors" / "vectors.parquet"
     table.write_bytes(table.read_bytes()[:-100])
     done = embedtune("eval", within, "--encoder", "m", *FLOAT32, "--out", "e")
@@ -154,7 +154,7 @@ def test_a_map_of_the_wrong_dimension(embedtune, tiny_model, tmp_path):
 
 
 def test_methods_on_what_they_made(embedtune, refused, within, tiny_model):
-    embedtune("train", within, "--encoder", tiny_model, "--method", "nudge", "--out", "n", *FLOAT32)
+    embedtune("train", "--no-gate", within, "--encoder", tiny_model, "--method", "nudge", "--out", "n", *FLOAT32)
     for method in ("nudge", "adapter", "full"):
         message = refused(within, "--encoder", "n", "--method", method)
         assert "name the model that it was made from" in message

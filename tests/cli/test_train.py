@@ -8,7 +8,18 @@ from embedtune.models.tuned import TunedModel
 
 
 def test_trains_with_the_methods_own_flags(embedtune, tiny_model, tmp_path):
-    words = ("train", SAMPLE, "--encoder", tiny_model, "--method=lora", "--out", "m", "--precision", "float32")
+    words = (
+        "train",
+        "--no-gate",
+        SAMPLE,
+        "--encoder",
+        tiny_model,
+        "--method=lora",
+        "--out",
+        "m",
+        "--precision",
+        "float32",
+    )
     few = ("--epochs", 1, "--batch-size", 8, "--rank", 4, "--validations", 1, "--val-split", "val")
     done = embedtune(*words, *few, "--json")
     assert done.returncode == 0, done.stderr

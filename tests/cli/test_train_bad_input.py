@@ -24,7 +24,7 @@ def train(embedtune, tiny_model, tmp_path):
         if fields is not None:
             data = tmp_path / "data.json"
             data.write_text(json.dumps(fields, ensure_ascii=False), encoding="utf-8")
-        return embedtune("train", data, "--encoder", encoder, "--out", "m", *QUICK, *flags)
+        return embedtune("train", "--no-gate", data, "--encoder", encoder, "--out", "m", *QUICK, *flags)
 
     return run
 

@@ -36,7 +36,7 @@ def write_lines(path, rows):
 
 def trained(embedtune, tiny_model, tmp_path, *flags):
     """Returns the record of a training on data.json, after looking at the loss that it logged."""
-    done = embedtune("train", "data.json", "--encoder", tiny_model, "--out", "m", *QUICK, *flags, "--json")
+    done = embedtune("train", "--no-gate", "data.json", "--encoder", tiny_model, "--out", "m", *QUICK, *flags, "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "m" / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.conftest import build_tiny_model
 from tests.mine.placed import Placed
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError
+from embedtune.evaluate.false_negatives import diagnose
 from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.models.moved_documents import MovedDocuments, text_hash
+from embedtune.models.tuned_encoder import TunedEncoder
 from embedtune.search.bm25 import BM25Retriever
 from embedtune.search.dense import DenseRetriever
 
@@ -216,3 +220,13 @@ def test_texts_without_terms_are_filled_up_all_the_same():
     cosines = {"!": 0.9, "?": 0.3, "…": 0.2, "%": 0.1}
     report = mine_negatives(dataset, Placed(cosines), options=MineOptions(depth=2))
     assert report.negatives == {"q": ["a", "b", "c"]}
+
+
+def test_documents_moved_by_nudge_are_mined_where_they_moved(dataset):
+    """`easy` was moved beside the query, so it is no negative any more, and the doctor sees it there."""
+    beside = np.array([[1.0, 0.0]], dtype=np.float32)
+    moved = MovedDocuments(("easy",), beside, (text_hash(dataset.corpus["easy"]),))
+    encoder = TunedEncoder(Placed(COSINES), None, moved)
+    assert mine_negatives(dataset, encoder).negatives == {"q": ["harder", "hard"]}
+    diagnosed = [diagnose(dataset, {"q": ["easy"]}, given) for given in (encoder, encoder.base)]
+    assert [found.under for found in diagnosed if found is not None] == [1, 0]

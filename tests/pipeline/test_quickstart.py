@@ -25,6 +25,7 @@ def test_makes_everything_it_promises_and_reuses_it(quickstart, tmp_path):
     assert "summary lines are not human search queries" in first.stderr
     assert "ndcg_at_10" in first.stdout
     assert "tuned minus base" in first.stdout
+    assert "the gate: guard general, 352 queries" in first.stdout
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     for system in ("bm25", "base", "tuned"):
         assert len(summary[system]) == 20
@@ -33,13 +34,13 @@ def test_makes_everything_it_promises_and_reuses_it(quickstart, tmp_path):
     assert summary["difference"]["mean"] == pytest.approx(
         summary["tuned"]["ndcg_at_10"] - summary["base"]["ndcg_at_10"], abs=2e-5
     )
-    assert list(summary["seconds"]) == ["dataset", "checks", "bm25", "base", "negatives", "train", "tuned"]
+    assert list(summary["seconds"]) == ["dataset", "checks", "bm25", "base", "negatives", "train", "tuned", "gate"]
     model = SentenceTransformer(str(tmp_path / summary["model"]), device="cpu")
     assert model.encode(["a text"]).shape == (1, 32)
 
     second = quickstart("--json")
     assert second.returncode == 0, second.stderr
-    assert second.stderr.count("done before, reused") == 7
+    assert second.stderr.count("done before, reused") == 8
     assert json.loads(second.stdout)["tuned"] == summary["tuned"]
     again = quickstart("--epochs", 2, "--json")
     assert again.stderr.count("done before, reused") == 4, "only what the option changes is done again"

@@ -11,7 +11,9 @@ from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.filter import filter_command
+from embedtune.cli.gate import gate_command
 from embedtune.cli.import_ import import_app
+from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
@@ -20,7 +22,20 @@ from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train")
+VERBS = (
+    "quickstart",
+    "import",
+    "check",
+    "split",
+    "eval",
+    "compare",
+    "synth",
+    "filter",
+    "mine",
+    "train",
+    "merge",
+    "gate",
+)
 
 
 class VerbsInOrder(TyperGroup):
@@ -50,6 +65,8 @@ app.command("synth", cls=SynthCommand)(synth_command)
 app.command("filter")(filter_command)
 app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
+app.command("merge")(merge_command)
+app.command("gate")(gate_command)
 
 
 def main() -> None:

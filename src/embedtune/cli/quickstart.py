@@ -59,6 +59,7 @@ def _lines(summary: QuickstartSummary) -> list[str]:
         f"tuned minus base, {summary.comparison.measure}: {main.mean:+.4f} "
         f"(95 % interval {low:+.4f} … {high:+.4f}, p = {main.p:.4f}, {summary.comparison.queries} queries)",
         summary.comparison.verdict("base", "tuned"),
+        "the gate: " + "; ".join(content["gate"]["lines"][1:]),
     ]
     seconds = content["seconds"]
     lines.append("seconds: " + ", ".join(f"{name} {seconds[name]}" for name in seconds))

@@ -12,9 +12,12 @@ import typer
 
 from embedtune import progress
 from embedtune.artifact import refuse_strangers
+from embedtune.cli.gate import GUARD_HELP
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.replay import ReplayOptions, with_replay
 from embedtune.data.training_set import TrainingSet
+from embedtune.merge.options import ChooseOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.train.methods import METHODS
@@ -26,7 +29,7 @@ _FLAG = "--method"
 
 
 def train_command() -> None:
-    """Adapts an encoder to a dataset.
+    """Adapts an encoder to a dataset, and writes the tuned model, a mixture or the base: whatever passes the gate.
 
     Example: embedtune train mined.json --encoder minilm --method adapter --out tuned
     """
@@ -40,6 +43,8 @@ def _train_by(method_name: str) -> Callable[..., None]:
         dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
         encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
         out: Annotated[Path, typer.Option(help="Folder for the tuned model.")],
+        choose: ChooseOptions,
+        replay_options: ReplayOptions,
         options: Options,
         encoder_options: EncoderOptions,
         method: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(METHODS.names())}.")] = _DEFAULT,
@@ -47,6 +52,17 @@ def _train_by(method_name: str) -> Callable[..., None]:
         negatives: Annotated[
             int, typer.Option(help="Hard negatives for each query, the first of its negative_docs.", min=0)
         ] = 4,
+        replay: Annotated[
+            Path | None,
+            typer.Option(help="Dataset of another domain that is mixed in, so that it isn't forgotten."),
+        ] = None,
+        guard: Annotated[list[str] | None, typer.Option(help=GUARD_HELP)] = None,
+        merge: Annotated[
+            bool, typer.Option("--merge/--no-merge", help="Try mixtures of the tuned model with its base.")
+        ] = True,
+        gate: Annotated[
+            bool, typer.Option("--gate/--no-gate", help="Without it the tuned model comes out unmixed and unjudged.")
+        ] = True,
         cache_dir: Annotated[
             Path | None,
             typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
@@ -54,29 +70,40 @@ def _train_by(method_name: str) -> Callable[..., None]:
         overwrite: Annotated[bool, typer.Option(help="Replace a tuned model in --out.")] = False,
         json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     ) -> None:
+        from embedtune.evaluate.guards import guards_or_general, read_guards
         from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.models.tuned import TUNED_MODEL
-        from embedtune.train.training import train
+        from embedtune.pipeline.training import GatedTraining, train_alone, train_and_gate
 
         refuse_strangers(out, TUNED_MODEL, overwrite)
+        guards = guards_or_general(read_guards(guard or [])) if gate else {}
         data = RetrievalDataset.read(dataset)
         training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
         made_from = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
         progress.say(f"{dataset}: {len(data.corpus)} documents, {len(training_set.examples)} training examples")
+        if replay is not None:
+            other = RetrievalDataset.read(replay)
+            training_set = with_replay(training_set, other, replay_options, negatives=negatives, seed=choose.seed)
+            made_from |= {"replay": str(replay), "replay_sha256": other.content_hash()} | replay_options.model_dump()
         started = time.perf_counter()
-        result = train(
-            training_set,
-            encoder,
-            out,
+        job = GatedTraining(
+            training_set=training_set,
+            encoder=encoder,
+            folder=out,
             method=method,
             options=options,
             encoder_options=encoder_options,
+            choose=choose,
+            guards=guards,
             cache=EmbeddingCache(cache_dir or default_cache_folder()),
             made_from=made_from,
+            mixing=merge,
             overwrite=overwrite,
         )
-        record = dict(result.model.manifest["made_from"]) | {"seconds": round(time.perf_counter() - started, 1)}
-        typer.echo(json.dumps(record, ensure_ascii=False, indent=2) if json_output else "\n".join(_words(record)))
+        outcome = train_and_gate(job) if gate else train_alone(job)
+        record = dict(outcome.model.manifest["made_from"]) | {"seconds": round(time.perf_counter() - started, 1)}
+        lines = [*_words(record), *outcome.why]
+        typer.echo(json.dumps(record, ensure_ascii=False, indent=2) if json_output else "\n".join(lines))
         progress.say(f"wrote {out}")
 
     example = f"Example: embedtune train mined.json --encoder minilm --method {method_name} --out tuned"
@@ -88,14 +115,11 @@ def _train_by(method_name: str) -> Callable[..., None]:
 def _words(record: dict[str, Any]) -> list[str]:
     base, chosen = record["checkpoints"][0], record["chosen"]
     measure = record["measure"]
-    lines = [
+    return [
         f"{record['method']} on {record['base']}, {record['examples']} examples, {record['seconds']} s",
         f"{measure} on the val split: base {base['score']:.4f}, tuned {chosen['score']:.4f}",
         *record.get("words", ()),
     ]
-    if chosen["step"] == 0:
-        lines.append("nothing was better on val than the base model, so that is what came out")
-    return lines
 
 
 TrainCommand = plugin_command("train", _FLAG, METHODS, _DEFAULT, _train_by)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import DataError
 
-__all__ = ["TrainingExample", "TrainingSet"]
+__all__ = ["ReplayedTexts", "TrainingExample", "TrainingSet", "known_relevant"]
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,36 @@ class TrainingExample:
 
 
 @dataclass(frozen=True)
+class ReplayedTexts:
+    """Documents without queries, and how many of them come to each document of a batch."""
+
+    documents: Sequence[str]
+    per_document: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """Examples over one dataset, with what is known to be relevant in any of its splits.
 
     `conflicts` maps a query id to every document id that must never stand against it as a
     negative: its relevant documents, and those whose text equals one of them. `query_ids` are
-    all queries of the split, also those without a relevant document.
+    all queries of the split, also those without a relevant document. Where examples of another
+    dataset are mixed in, `own` is the dataset without them; `replayed` are texts whose vectors are
+    to stay as they are.
     """
 
     dataset: RetrievalDataset
     examples: Sequence[TrainingExample]
     conflicts: Mapping[str, frozenset[str]]
     query_ids: Sequence[str] = ()
+    own: RetrievalDataset | None = None
+    replayed: ReplayedTexts | None = None
+
+    @property
+    def val_dataset(self) -> RetrievalDataset:
+        """Returns the dataset by which models are judged: without what was mixed in."""
+        return self.own or self.dataset
 
     @classmethod
     def build(

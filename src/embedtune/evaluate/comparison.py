@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from embedtune.errors import EvaluationError, OptionsError, describe_unknown
 from embedtune.evaluate.evaluation import Evaluation
+from embedtune.evaluate.resampling import Sample, bootstrap_quantiles, randomisation_p
 from embedtune.options import Options
 
-__all__ = ["CompareOptions", "Comparison", "Difference", "MovedQuery", "compare", "queries_needed"]
+__all__ = [
+    "CompareOptions",
+    "Comparison",
+    "Difference",
+    "MovedQuery",
+    "compare",
+    "paired_differences",
+    "queries_needed",
+]
 
 _CONFIDENCE = 0.95
 _POWER = 0.8
 _SIGNIFICANCE = 0.05
-_ROWS_PER_BLOCK = 1000
 _EQUAL = 1e-12
-
-Sample = npt.NDArray[np.float64]
 
 
 class CompareOptions(Options):
@@ -109,8 +113,9 @@ def compare(a: Evaluation, b: Evaluation, options: CompareOptions | None = None)
     values_a = np.stack([a.scores.values[measure] for measure in measures], axis=1)
     values_b = np.stack([b.scores.values[measure][rows] for measure in measures], axis=1)
     deltas = values_b - values_a
-    intervals = _bootstrap_intervals(deltas, options)
-    p_values = _randomisation_p(deltas, options)
+    tail = (1 - _CONFIDENCE) / 2
+    intervals = bootstrap_quantiles(deltas, [tail, 1 - tail], options.resamples, options.seed)
+    p_values = randomisation_p(deltas, options.resamples, options.seed)
     differences = {
         measure: Difference(
             float(values_a[:, i].mean()),
@@ -142,6 +147,13 @@ def compare(a: Evaluation, b: Evaluation, options: CompareOptions | None = None)
     )
 
 
+def paired_differences(a: Evaluation, b: Evaluation, measure: str) -> Sample:
+    """Returns B minus A for each of A's queries, shape (queries,); raises EvaluationError as compare does."""
+    rows = _matching_rows(a, b)
+    difference: Sample = b.scores.values[measure][rows] - a.scores.values[measure]
+    return difference
+
+
 def queries_needed(standard_deviation: float, difference: float) -> int:
     """Returns how many queries show a mean difference with 80 % power at p < 0.05, paired, two-sided.
 
@@ -169,34 +181,6 @@ def _matching_rows(a: Evaluation, b: Evaluation) -> list[int]:
         )
     row_of = {query_id: row for row, query_id in enumerate(b.scores.query_ids)}
     return [row_of[query_id] for query_id in a.scores.query_ids]
-
-
-def _blocks(total: int) -> Iterator[int]:
-    for start in range(0, total, _ROWS_PER_BLOCK):
-        yield min(_ROWS_PER_BLOCK, total - start)
-
-
-def _bootstrap_intervals(deltas: Sample, options: CompareOptions) -> Sample:
-    """Returns (2, measures): the lower and upper end for each column of deltas (queries, measures)."""
-    generator = np.random.default_rng(options.seed)
-    queries = len(deltas)
-    means = [
-        generator.multinomial(queries, np.full(queries, 1 / queries), size=rows) @ deltas / queries
-        for rows in _blocks(options.resamples)
-    ]
-    tail = (1 - _CONFIDENCE) / 2
-    return np.asarray(np.quantile(np.concatenate(means), [tail, 1 - tail], axis=0))
-
-
-def _randomisation_p(deltas: Sample, options: CompareOptions) -> Sample:
-    """Returns (measures,): how often flipping signs at random moves the mean as far as it is."""
-    generator = np.random.default_rng(options.seed)
-    observed = np.abs(deltas.sum(axis=0)) - _EQUAL
-    extreme = np.zeros(deltas.shape[1])
-    for rows in _blocks(options.resamples):
-        signs = generator.integers(0, 2, size=(rows, len(deltas))) * 2.0 - 1.0
-        extreme += (np.abs(signs @ deltas) >= observed).sum(axis=0)
-    return np.asarray((1 + extreme) / (1 + options.resamples))
 
 
 def _moved(a: Evaluation, score_a: Sample, score_b: Sample) -> list[MovedQuery]:

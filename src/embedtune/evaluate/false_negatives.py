@@ -150,7 +150,9 @@ class _Vectors:
         self._query_row = {query_id: row for row, query_id in enumerate(query_ids)}
         self._document_row = {document_id: row for row, document_id in enumerate(documents)}
         self._queries = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")
-        self._documents = cache.encode(encoder, [dataset.corpus[document_id] for document_id in documents], "document")
+        self._documents = cache.encode_corpus(
+            encoder, {document_id: dataset.corpus[document_id] for document_id in documents}
+        )
         self.background: Vectors = self.documents(drawn)
 
     def query(self, query_id: str) -> npt.NDArray[np.float32]:

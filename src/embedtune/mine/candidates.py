@@ -47,7 +47,7 @@ class CandidateFinder:
         self.query_ids = list(query_ids)
         self.document_ids = list(dataset.corpus)
         self.place = {document_id: place for place, document_id in enumerate(self.document_ids)}
-        self.document_vectors = cache.encode(encoder, list(dataset.corpus.values()), "document")
+        self.document_vectors = cache.encode_corpus(encoder, dataset.corpus)
         self.query_vectors = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")
 
     def find(self, rows: Sequence[int], depth: int, by: str) -> Pool:

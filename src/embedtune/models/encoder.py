@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from embedtune.options import Options
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 __all__ = [
     "Encoder",
@@ -19,6 +22,7 @@ __all__ = [
     "Precision",
     "TextKind",
     "Vectors",
+    "encoder_of",
     "load_encoder",
 ]
 
@@ -90,7 +94,7 @@ def load_encoder(name: str | Path, options: EncoderOptions | None = None) -> Enc
     where it can't be found, reached or loaded.
     """
     from embedtune.models.moved_documents import MovedDocuments, has_moved_documents
-    from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
+    from embedtune.models.sentence_transformer import load_model
     from embedtune.models.tuned_encoder import TunedEncoder
     from embedtune.models.vector_map import take_query_map
 
@@ -104,5 +108,14 @@ def load_encoder(name: str | Path, options: EncoderOptions | None = None) -> Enc
 
         base = EncoderPool(model, options, str(name))
     else:
-        base = SentenceTransformerEncoder(model, options)
+        base = encoder_of(model, options)
     return base if query_map is None and moved is None else TunedEncoder(base, query_map, moved)
+
+
+def encoder_of(model: SentenceTransformer, options: EncoderOptions) -> Encoder:
+    """Returns the encoder of a model in memory, which is used up; one process on the first device."""
+    from embedtune.models.sentence_transformer import SentenceTransformerEncoder
+
+    return SentenceTransformerEncoder(
+        model, options.model_copy(update={"processes": 1, "device": options.device.split(",")[0]})
+    )

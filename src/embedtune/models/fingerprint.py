@@ -11,7 +11,7 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import InputModule, Router, Transformer
 
-__all__ = ["model_fingerprint"]
+__all__ = ["model_definition", "model_fingerprint"]
 
 _VOLATILE_CONFIG = frozenset(
     {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "_attn_implementation"}
@@ -25,24 +25,31 @@ def model_fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
     saved. Prompts, length limit and precision aren't in it: they are cache keys of their own.
     """
     digest = hashlib.sha256()
-    for name, module in model.named_children():
-        digest.update(f"{name}:{type(module).__name__}:{_stable_json(_module_config(module))}".encode())
-        for route, part in _routed(module):
-            digest.update(f"{name}.{route}:{type(part).__name__}:{_stable_json(_module_config(part))}".encode())
-            if isinstance(part, Transformer):
-                digest.update(_stable_json(_without_volatile(part.auto_model.config.to_dict())).encode())
-            if isinstance(part, InputModule):
-                digest.update(_tokenizer_text(part.tokenizer).encode())
-    transformer = model.transformers_model
-    if transformer is not None:
-        digest.update(_stable_json(_without_volatile(transformer.config.to_dict())).encode())
-    digest.update(_tokenizer_text(model.tokenizer).encode())
+    for _, text in model_definition(model):
+        digest.update(text.encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}:{tuple(tensor.shape)}".encode())
         plain = tensor.detach().to("cpu")
         plain = plain.to(torch.float32) if plain.is_floating_point() else plain
         digest.update(plain.contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def model_definition(model: SentenceTransformer | CrossEncoder) -> Iterator[tuple[str, str]]:
+    """Yields what a model is besides its weights: the name of each part, and its definition as text."""
+    for name, module in model.named_children():
+        yield f"module {name}", f"{name}:{type(module).__name__}:{_stable_json(_module_config(module))}"
+        for route, part in _routed(module):
+            own = f"{name}.{route}"
+            yield f"module {own}", f"{own}:{type(part).__name__}:{_stable_json(_module_config(part))}"
+            if isinstance(part, Transformer):
+                yield f"config of {own}", _stable_json(_without_volatile(part.auto_model.config.to_dict()))
+            if isinstance(part, InputModule):
+                yield f"tokenizer of {own}", _tokenizer_text(part.tokenizer)
+    transformer = model.transformers_model
+    if transformer is not None:
+        yield "config", _stable_json(_without_volatile(transformer.config.to_dict()))
+    yield "tokenizer", _tokenizer_text(model.tokenizer)
 
 
 def _module_config(module: torch.nn.Module) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from embedtune import progress
 from embedtune.errors import StorageError
 from embedtune.models.encoder import Vectors
 
-__all__ = ["FOLDER", "MovedDocuments", "has_moved_documents", "write_document_vectors"]
+__all__ = ["FOLDER", "MovedDocuments", "has_moved_documents", "text_hash", "write_document_vectors"]
 
 FOLDER = "document_vectors"
 _TABLE, _INDEX = "vectors.parquet", "index.faiss"

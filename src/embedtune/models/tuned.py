@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from embedtune.artifact import Artifact
+from embedtune.artifact import MANIFEST, Artifact
 
 __all__ = ["TUNED_MODEL", "TunedModel"]
 
@@ -47,4 +48,11 @@ class TunedModel:
             model.save_pretrained(str(temporary), create_model_card=False, safe_serialization=True)
             if beside is not None:
                 beside(temporary)
+        return cls.open(folder)
+
+    @classmethod
+    def copy(cls, source: Path, folder: Path, made_from: Mapping[str, Any], *, overwrite: bool = False) -> TunedModel:
+        """Copies a tuned model's files, whole, under a manifest of its own."""
+        with Artifact.create(folder, TUNED_MODEL, made_from, overwrite=overwrite) as temporary:
+            shutil.copytree(source, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
         return cls.open(folder)

@@ -89,6 +89,25 @@ class VectorMap:
         result: Vectors = torch.cat(mapped).numpy() if mapped else vectors
         return result
 
+    def towards_identity(self, share: float) -> VectorMap:
+        """Returns the map that adds only that share of what this one adds to a query: 1 is this one, 0 the identity.
+
+        Raises EncoderError for a map that isn't a sum of the query and something.
+        """
+        *before, last = self.modules
+        weight = last.linear.weight.detach()
+        plain = not last.bias and isinstance(last.activation_function, nn.Identity)
+        if plain and not before and last.use_residual:
+            return VectorMap([linear_module(weight * share, use_residual=True)])
+        eye = torch.eye(self.dim)
+        added = weight[:, : -2 * self.dim]
+        if not plain or len(before) != 1 or not torch.equal(weight[:, added.shape[1] :], torch.cat([eye, -eye], dim=1)):
+            raise EncoderError(
+                "the query-side map isn't one that embedtune makes, so it can't be drawn towards the identity",
+                remedy="use the tuned model as it is, or train an adapter with embedtune train --method adapter",
+            )
+        return VectorMap([*before, linear_module(torch.cat([added * share, eye, -eye], dim=1), source=_HIDDEN)])
+
     def attach(self, model: SentenceTransformer) -> None:
         """Puts the map on the model's query route; documents are encoded as before."""
         model.append(Router({_QUERY: [*self._route], _DOCUMENT: []}, default_route=_DOCUMENT, allow_empty_key=False))

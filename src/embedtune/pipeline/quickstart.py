@@ -14,10 +14,13 @@ from embedtune.artifact import provenance, write_text_whole
 from embedtune.data.checks import check_dataset
 from embedtune.data.converters.docstrings import DocstringOptions, convert
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.general import general_guard
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError
 from embedtune.evaluate.comparison import Comparison, compare
 from embedtune.evaluate.evaluation import evaluate, read_evaluation, write_evaluation
+from embedtune.evaluate.guard_options import GateOptions
+from embedtune.evaluate.guards import GENERAL
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, EncoderOptions, load_encoder
 from embedtune.options import Options
@@ -93,12 +96,14 @@ class _Quickstart:
         self.mined_path = step("negatives", "mined.json", training, ("base",), self._mine)
         self.model_path = step("train", "model", training, ("negatives",), self._train)
         tuned = step("tuned", "tuned", encoding, ("train",), self._evaluate_tuned)
+        verdict = step("gate", "gate.json", encoding, ("tuned",), self._gate)
         comparison = compare(read_evaluation(base), read_evaluation(tuned))
         content = {
             "bm25": read_evaluation(bm25).scores.means(),
             "base": read_evaluation(base).scores.means(),
             "tuned": read_evaluation(tuned).scores.means(),
             "difference": {"measure": comparison.measure} | asdict(comparison.main),
+            "gate": json.loads(verdict.read_text(encoding="utf-8")),
             "seconds": self.steps.seconds(),
             "model": str(self.model_path),
             "notice": _NOTICE,
@@ -135,6 +140,16 @@ class _Quickstart:
 
     def _evaluate_tuned(self, path: Path) -> None:
         self._evaluate(path, "dense", str(self.model_path))
+
+    def _gate(self, path: Path) -> None:
+        """Writes what the gate says of the tuned model; it chooses nothing here."""
+        from embedtune.evaluate.gate import gate
+
+        models = [self._encoder(name) for name in (self.options.encoder, str(self.model_path))]
+        guards = {GENERAL: general_guard()}
+        verdict = gate(self._dataset(), *models, guards=guards, options=GateOptions(split="test"), cache=self.cache)
+        content = verdict.to_json() | {"lines": verdict.lines()}
+        write_text_whole(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
     def _evaluate(self, path: Path, retriever: str, encoder: str | None) -> None:
         from embedtune.search.retrievers import make_retriever

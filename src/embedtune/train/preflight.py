@@ -61,7 +61,7 @@ def refuse_bad_options(options: TrainOptions) -> None:
 
 def refuse_without_val(training_set: TrainingSet, split: str) -> None:
     """Raises DataError or OptionsError where no checkpoint could be chosen or nothing can be told apart."""
-    dataset = training_set.dataset
+    dataset = training_set.val_dataset
     if len(dataset.corpus) < _FEWEST_DOCUMENTS:
         raise DataError(
             f"the corpus has {len(dataset.corpus)} document: there is nothing to tell it apart from",

@@ -43,7 +43,7 @@ def _by_val(
     cache: EmbeddingCache,
 ) -> KnownScale:
     """Returns the candidate under which the base model finds val's relevant documents most likely."""
-    dataset = training_set.dataset
+    dataset = training_set.val_dataset
     generator = random.Random(options.seed)
     asked = [q for q in dataset.split_query_ids(options.val_split) if dataset.positives(q)]
     query_ids = sorted(generator.sample(asked, min(_QUERIES, len(asked))))

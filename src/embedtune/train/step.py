@@ -12,9 +12,10 @@ from torch import Tensor
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import EmbedtuneError, OptionsError
 from embedtune.models.forward import on_device
-from embedtune.models.trainable import TrainableForward
+from embedtune.models.trainable import TokenizedBatch, TrainableForward
 from embedtune.train.gradient_cache import Backward, GradientCache
 from embedtune.train.guide import Guide
+from embedtune.train.kept_vectors import KeptVectors
 from embedtune.train.loss_data import scores_for
 from embedtune.train.losses import LOSSES
 from embedtune.train.matryoshka import at_lengths
@@ -41,12 +42,14 @@ class TrainingStep:
         gradient_cache: GradientCache,
         options: TrainOptions,
         guide: Guide | None = None,
+        kept: KeptVectors | None = None,
     ) -> None:
         self.training_set = training_set
         self.forward_pass = forward_pass
         self.gradient_cache = gradient_cache
         self.options = options
         self.guide = guide
+        self.kept = kept
         self.scores = scores_for(options.loss, training_set)
         self._loss = at_lengths(LOSSES.load(options.loss).loss, options.matryoshka_dims)
         self._scale = options.scale or _FALLBACK_SCALE
@@ -69,15 +72,27 @@ class TrainingStep:
             infonce_weight=self.options.infonce_weight,
             guide=None if self.guide is None else self.guide.vectors(examples, documents),
         ).to(device)
-        loss = self.gradient_cache.backward(
-            [on_device(batch, device) for batch in (queries, texts)],
-            lambda of_queries, of_documents: self._loss(of_queries, of_documents, targets),
-            backward,
-        )
+        rows = [] if self.kept is None else self.kept.draw(positions, len(documents))
+        replayed = self._tokenize_replayed(rows)
+
+        def loss_of(of_queries: Tensor, of_documents: Tensor, *of_replayed: Tensor) -> Tensor:
+            value = self._loss(of_queries, of_documents, targets)
+            if self.kept is None:
+                return value
+            return value + self.kept.loss(of_replayed[0], rows, self._scale)
+
+        batches = [on_device(batch, device) for batch in (queries, texts, *replayed)]
+        loss = self.gradient_cache.backward(batches, loss_of, backward)
         if not torch.isfinite(loss):
             raise self._diverged(float(loss), [example.query_id for example in examples])
         self.last_loss = float(loss)
         return loss
+
+    def _tokenize_replayed(self, rows: Sequence[int]) -> list[TokenizedBatch]:
+        """Returns the batch of documents whose vectors are kept, or none."""
+        if self.kept is None:
+            return []
+        return [self.forward_pass.tokenize([self.kept.texts.documents[row] for row in rows], "document")]
 
     def _diverged(self, loss: float, query_ids: Sequence[str]) -> DivergedError:
         listed = ", ".join(query_ids[:_NAMED_QUERIES])

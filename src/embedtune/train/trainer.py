@@ -35,6 +35,7 @@ from embedtune.train.checkpoints import Snapshot, WorkFolder, key_of, trainable_
 from embedtune.train.gradient_cache import GradientCache
 from embedtune.train.guide import Guide
 from embedtune.train.job import TrainingJob
+from embedtune.train.kept_vectors import KeptVectors
 from embedtune.train.loss_data import examples_for
 from embedtune.train.losses import LOSSES
 from embedtune.train.options import TrainOptions
@@ -132,7 +133,8 @@ class _Run:
             micro = snapshot.micro_batch_size
         forward_pass = _forward(self.model, self.job, sizes, options)
         cache = GradientCache(forward_pass, micro, sizes.device)
-        return TrainingStep(self.examples, forward_pass, cache, options, _guide(self.job, self.examples, options))
+        guide, kept = _guide(self.job, self.examples, options), _kept(self.job)
+        return TrainingStep(self.examples, forward_pass, cache, options, guide, kept)
 
     def _sizes_used(self, cache: GradientCache) -> dict[str, Any]:
         sizes = self.sizes
@@ -158,14 +160,15 @@ class _Run:
                 self.job.encoder_options.forward,
             ],
             "dataset": self.examples.dataset.content_hash(),
+            "replayed": None if self.examples.replayed is None else vars(self.examples.replayed),
             "examples": [[e.query_id, e.positive_id, *e.negative_ids] for e in self.examples.examples],
             "versions": provenance()["versions"],
         }
 
 
 def _validator(job: TrainingJob, options: TrainOptions) -> Validator:
-    dataset = job.training_set.dataset
-    mined = {d for example in job.training_set.examples for d in example.negative_ids}
+    dataset = job.training_set.val_dataset
+    mined = {d for example in job.training_set.examples for d in example.negative_ids if d in dataset.corpus}
     for query_id in dataset.split_query_ids(options.val_split):
         mined.update(dataset.negative_docs.get(query_id, ()))
     return Validator(
@@ -199,6 +202,14 @@ def _guide(job: TrainingJob, examples: Any, options: TrainOptions) -> Guide | No
     if name != job.encoder:
         own = own.model_copy(update={"query_instruction": None, "document_instruction": None, "max_length": None})
     return Guide(examples, load_encoder(name, own), job.cache)
+
+
+def _kept(job: TrainingJob) -> KeptVectors | None:
+    """Returns the documents of --replay that have no queries, with the base model's vectors."""
+    texts = job.training_set.replayed
+    if texts is None:
+        return None
+    return KeptVectors.encode(texts, load_encoder(job.encoder, job.encoder_options), job.cache)
 
 
 def _make_trainer(

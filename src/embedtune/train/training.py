@@ -74,6 +74,11 @@ def train(
         chosen = choose_scale(training_set, encoder, options, encoder_options, cache)
         options = options.model_copy(update={"scale": chosen.scale})
         record |= {"scale_from": chosen.source}
+    elif training_set.own is not None or training_set.replayed is not None:
+        raise OptionsError(
+            f"the method {method!r} leaves the model's weights alone, so there is nothing to replay",
+            remedy="leave --replay out, or take --method full or lora",
+        )
     scale = getattr(options, "scale", None)
     learns_from_negatives = getattr(plugin, "LEARNS_FROM_NEGATIVES", True)
     doubts = _doubts(training_set, encoder, encoder_options, cache, scale) if learns_from_negatives else []

@@ -1,0 +1,292 @@
+"""Does fine-tuning gain, and what does it lose elsewhere: the case study's recipe, ours, ours merged?
+
+python benchmarks/fine_tuning.py WORK COLLECTIONS CHINESE_ENCODER [--pair english] [--seeds 42] [--rows recipe ours]
+
+Two pairs of collections; each is trained on, and both of the pair are measured on their test split, and half of the
+general set in the pair's language. COLLECTIONS is a folder of folders with dataset.json, CHINESE_ENCODER what
+benchmarks/chinese_encoder.py makes with --steps 0. What is finished in WORK isn't done again. Writes fine_tuning.json
+beside this file and the tables in the docs (fine_tuning_table.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embedtune import progress
+from embedtune.artifact import write_text_whole
+from embedtune.data.corpus_sample import sample_corpus
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.general import general_guard
+from embedtune.data.training_set import TrainingSet
+from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
+from embedtune.evaluate.gate import gate
+from embedtune.merge.choosing import ChooseOptions, choose_weight
+from embedtune.merge.merging import merge
+from embedtune.mine.mining import mine_negatives
+from embedtune.mine.options import MineOptions
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.search.dense import DenseRetriever
+from embedtune.train.training import TrainOptions, train
+from fine_tuning_table import publish
+
+sys.path.append(str(Path(__file__).parents[1] / "recipes"))
+from case_study_training import FIRST_RUN, SECOND_RUN, CaseStudy, fine_tune, mine_as_published
+
+SEEDS = (42, 43, 44)
+ROWS = ("recipe", "ours", "merged")
+SAME_TIME = ("recipe, accumulation 2", "ours, same time")
+MAX_LENGTH = 128
+TRAIN_QUERIES, VAL_QUERIES, GUARD_QUERIES = 1000, 200, 400
+DOCUMENTS, VAL_DOCUMENTS = 2000, 800
+NEGATIVES = 3
+"""Of the fifteen that the second run had: a step with fifteen takes four times as long."""
+EPOCHS = 2
+GENERAL = "general"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two collections of a language: one trained on as in the case study's first run, one as in its second."""
+
+    language: str
+    collections: tuple[str, str]
+    learning_rate: float
+
+
+PAIRS = {
+    "english": Pair("en", ("scifact", "chroma-chunk-eval"), 5e-5),
+    "chinese": Pair("zh", ("cmrc2018", "toyhom-med-zh"), 2e-4),
+}
+"""The learning rates are ours, from benchmarks/negatives.py; the case study's recipe has its own."""
+SAME_TIME_ON = "scifact"
+
+
+def cut(dataset: RetrievalDataset, documents: int) -> RetrievalDataset:
+    """Returns the dataset with fewer training and val queries, and of the corpus what is relevant and some more."""
+    kept = {split: list(ids) for split, ids in dataset.queries_split.items()}
+    for split, most in (("train", TRAIN_QUERIES), ("val", VAL_QUERIES)):
+        kept[split] = random.Random(SEEDS[0]).sample(kept[split], min(most, len(kept[split])))
+    asked = [query_id for ids in kept.values() for query_id in ids]
+    return RetrievalDataset(
+        queries={query_id: dataset.queries[query_id] for query_id in asked},
+        corpus=dict(sample_corpus(dataset, asked, documents, SEEDS[0])),
+        relevant_docs={query_id: list(dataset.positives(query_id)) for query_id in asked},
+        queries_split=kept,
+    )
+
+
+def general_half(language: str) -> RetrievalDataset:
+    """Returns the general set's documents and queries in one language."""
+    general = general_guard()
+    queries = {q: text for q, text in general.queries.items() if q.startswith(f"q-{language}-")}
+    corpus = {d: text for d, text in general.corpus.items() if d.startswith(f"{language}-")}
+    relevant = {q: general.relevant_docs[q] for q in queries}
+    return RetrievalDataset(queries, corpus, relevant, queries_split={"test": list(queries)})
+
+
+class Story:
+    """Training on one collection: the models of each row and seed, and what they score on all three sets."""
+
+    def __init__(self, pair: str, trained_on: str, encoder: str, words: argparse.Namespace) -> None:
+        self.pair, self.trained_on, self.encoder = PAIRS[pair], trained_on, encoder
+        self.other = next(name for name in self.pair.collections if name != trained_on)
+        self.words, self.folder = words, words.work / trained_on
+        self.cache = EmbeddingCache(words.work / "cache")
+        self.options = EncoderOptions(max_length=MAX_LENGTH)
+        first = trained_on == self.pair.collections[0]
+        self.settings = FIRST_RUN if first else replace(SECOND_RUN, negatives=NEGATIVES)
+
+    @cached_property
+    def datasets(self) -> dict[str, RetrievalDataset]:
+        """Returns what is measured, the collection trained on first."""
+        read = {
+            name: cut(RetrievalDataset.read(self.words.collections / name / "dataset.json"), self.words.documents)
+            for name in (self.trained_on, self.other)
+        }
+        return read | {GENERAL: general_half(self.pair.language)}
+
+    @property
+    def dataset(self) -> RetrievalDataset:
+        """Returns the collection that is trained on."""
+        return self.datasets[self.trained_on]
+
+    def measure(self, model: str, row: str) -> dict[str, Evaluation]:
+        """Returns the test evaluation on each dataset; made once."""
+        found = {}
+        for name, dataset in self.datasets.items():
+            folder = self.folder / "runs" / row / name
+            if not folder.exists():
+                retriever = DenseRetriever(load_encoder(model, self.options), dataset.corpus, self.cache)
+                write_evaluation(evaluate(dataset, retriever, split="test"), folder, {"model": model})
+            found[name] = read_evaluation(folder)
+        return found
+
+    def base(self) -> dict[str, Evaluation]:
+        """Returns the base model's evaluations."""
+        return self.measure(self.encoder, "base")
+
+    def run(self, row: str, seed: int) -> dict[str, Any]:
+        """Returns how a row's model came about and what the gate says of it; made once, its evaluations too."""
+        path = self.folder / "facts" / f"{row}-{seed}.json"
+        if not path.exists():
+            model = self.folder / "models" / f"{row}-{seed}"
+            shutil.rmtree(model, ignore_errors=True)  # of a run that broke off
+            model.parent.mkdir(parents=True, exist_ok=True)
+            made = self._makers()[row](model, seed)
+            self.measure(made["model"], f"{row}-{seed}")
+            guards = {name: self.datasets[name] for name in (self.other, GENERAL)}
+            base, tuned = (load_encoder(name, self.options) for name in (self.encoder, made["model"]))
+            verdict = gate(self.dataset, base, tuned, guards=guards, cache=self.cache)
+            made["gate"] = {"passed": verdict.passed, "reasons": verdict.reasons}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_whole(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return facts
+
+    def _makers(self) -> dict[str, Callable[[Path, int], dict[str, Any]]]:
+        often = replace(FIRST_RUN, accumulation=SECOND_RUN.accumulation)
+        return {
+            "recipe": lambda model, seed: self._recipe(model, seed, self.settings),
+            "recipe, accumulation 2": lambda model, seed: self._recipe(model, seed, often),
+            "ours": lambda model, seed: self._ours(model, seed, EPOCHS),
+            "ours, same time": self._ours_in_the_recipes_time,
+            "merged": self._merged,
+        }
+
+    def _recipe(self, model: Path, seed: int, settings: CaseStudy) -> dict[str, Any]:
+        """Trains as the case study did; the corpus's vectors are in the cache already."""
+        started = time.perf_counter()
+        train_ids = self.dataset.split_query_ids("train")
+        encoder = load_encoder(self.encoder, self.options)
+        negatives = mine_as_published(self.dataset, train_ids, encoder, self.cache, seed)
+        source = encoder_folder(self.encoder)
+        pairs = fine_tune(self.dataset, train_ids, negatives, source, model, settings, max_length=MAX_LENGTH, seed=seed)
+        steps = math.ceil(math.ceil(pairs / settings.batch_size) / settings.accumulation)
+        return {"model": str(model), "seconds": time.perf_counter() - started, "steps": steps}
+
+    def _ours(self, model: Path, seed: int, epochs: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        mining = MineOptions(negatives=self.settings.negatives, seed=seed)
+        encoder = load_encoder(self.encoder, self.options)
+        mined = mine_negatives(self.dataset, encoder, cache=self.cache, options=mining)
+        result = train(
+            TrainingSet.build(self.dataset, "train", mined.negatives, self.settings.negatives),
+            self.encoder,
+            model,
+            options=TrainOptions(
+                epochs=epochs,
+                batch_size=FIRST_RUN.batch_size,
+                learning_rate=self.pair.learning_rate,
+                val_max_documents=VAL_DOCUMENTS,
+                seed=seed,
+            ),
+            encoder_options=self.options,
+            cache=self.cache,
+        )
+        steps = {"steps": result.checkpoints[-1].step, "chosen_step": result.chosen.step, "epochs": epochs}
+        return {"model": str(model), "seconds": time.perf_counter() - started} | steps
+
+    def _ours_in_the_recipes_time(self, model: Path, seed: int) -> dict[str, Any]:
+        """Trains as many epochs as fit into the recipe's time, going by how long those of `ours` took."""
+        recipe, ours = self.run("recipe", seed), self.run("ours", seed)
+        epochs = max(1, int(recipe["seconds"] / (ours["seconds"] / EPOCHS)))
+        return ours if epochs == EPOCHS else self._ours(model, seed, epochs)
+
+    def _merged(self, model: Path, seed: int) -> dict[str, Any]:
+        """Merges ours with the base by the weight that val and the guard choose, the other's train and val queries."""
+        tuned = self.run("ours", seed)
+        if tuned["chosen_step"] == 0:
+            return tuned | {"weight": 0.0}
+        started = time.perf_counter()
+        other = self.datasets[self.other]
+        ids = [*other.split_query_ids("train"), *other.split_query_ids("val")]
+        asked = random.Random(seed).sample(ids, min(GUARD_QUERIES, len(ids)))
+        choice = choose_weight(
+            self.dataset,
+            self.encoder,
+            tuned["model"],
+            guards={self.other: replace(other, queries_split={"val": asked})},
+            options=ChooseOptions(choose_documents=VAL_DOCUMENTS, seed=seed),
+            encoder_options=self.options,
+            cache=self.cache,
+        )
+        made = {0.0: self.encoder, 1.0: tuned["model"]}.get(choice.weight)
+        if made is None:
+            merge(self.encoder, tuned["model"], model, weights=choice.weight, encoder_options=self.options)
+            made = str(model)
+        seconds = tuned["seconds"] + time.perf_counter() - started
+        tried = {
+            f"{c.weight:g}": [c.verdict.gain.mean, *(-g.loss for g in c.verdict.guards)] for c in choice.candidates
+        }
+        return tuned | {"model": made, "seconds": seconds, "weight": choice.weight, "tried": tried}
+
+
+def encoder_folder(encoder: str) -> str:
+    """Returns what sentence-transformers can load for an encoder's name."""
+    from embedtune.packaged import MINILM, minilm_folder
+
+    return str(minilm_folder()) if encoder == MINILM else encoder
+
+
+def arguments() -> argparse.Namespace:
+    """Returns the words of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("collections", type=Path)
+    parser.add_argument("chinese_encoder")
+    parser.add_argument("--pair", nargs="+", choices=list(PAIRS), default=list(PAIRS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *SAME_TIME], default=[*ROWS, *SAME_TIME])
+    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="of each corpus: the relevant and some more")
+    return parser.parse_args()
+
+
+def settings(words: argparse.Namespace) -> dict[str, Any]:
+    """Returns what the figures depend on."""
+    return {
+        "max_length": MAX_LENGTH,
+        "documents": words.documents,
+        "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "guard": GUARD_QUERIES},
+        "epochs": EPOCHS,
+        "case_study": {"first": asdict(FIRST_RUN), "second": asdict(SECOND_RUN) | {"negatives": NEGATIVES}},
+        "learning_rate": {name: pair.learning_rate for name, pair in PAIRS.items()},
+        "val_documents": VAL_DOCUMENTS,
+    }
+
+
+def main() -> None:
+    """Runs what isn't done yet, seeds first, so that a run that breaks off has whole rows to compare."""
+    words = arguments()
+    stories = [
+        Story(pair, name, "minilm" if pair == "english" else words.chinese_encoder, words)
+        for pair in words.pair
+        for name in PAIRS[pair].collections
+    ]
+    for seed in words.seeds:
+        for story in stories:
+            for row in words.rows:
+                if row in ROWS or story.trained_on == SAME_TIME_ON:
+                    started = time.perf_counter()
+                    facts = story.run(row, seed)
+                    took = time.perf_counter() - started
+                    print(
+                        f"{story.trained_on} {row} {seed}: {facts['gate']}, {took:.0f} s", file=sys.stderr, flush=True
+                    )
+                    publish(settings(words), stories)
+
+
+if __name__ == "__main__":
+    with progress.shown():
+        main()

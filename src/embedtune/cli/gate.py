@@ -1,0 +1,55 @@
+"""embedtune gate: may this tuned model replace its base?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedtune import progress
+from embedtune.cli.flags import command
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.evaluate.guard_options import GateOptions
+from embedtune.models.encoder import EncoderOptions
+
+__all__ = ["GUARD_HELP", "REFUSED", "gate_command"]
+
+REFUSED = 3
+GUARD_HELP = "NAME=DATASET: a set that the model must not get worse on; repeatable. Default: a small general set."
+
+
+@command
+def gate_command(
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
+    base: Annotated[str, typer.Option(help="The model as it was: minilm, a folder, or a name on the Hub.")],
+    tuned: Annotated[str, typer.Option(help="The model that is to replace it.")],
+    options: GateOptions,
+    encoder_options: EncoderOptions,
+    guard: Annotated[list[str] | None, typer.Option(help=GUARD_HELP)] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Refuses, with exit status 3, a tuned model without a shown gain or with a guard that it loses.
+
+    Example: embedtune gate dataset.json --base minilm --tuned tuned --guard manuals=manuals.json
+    """
+    from embedtune.evaluate.gate import gate
+    from embedtune.evaluate.guards import read_guards
+    from embedtune.models.cache import EmbeddingCache, default_cache_folder
+    from embedtune.models.encoder import load_encoder
+
+    guards = read_guards(guard or [])
+    data = RetrievalDataset.read(dataset)
+    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    models = [load_encoder(name, encoder_options) for name in (base, tuned)]
+    verdict = gate(data, *models, guards=guards, options=options, cache=cache)
+    progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+    typer.echo(
+        json.dumps(verdict.to_json(), ensure_ascii=False, indent=2) if json_output else "\n".join(verdict.lines())
+    )
+    if not verdict.passed:
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,108 @@
+"""Mixes another domain into a training set, so that it isn't forgotten: its pairs, or its documents alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+
+from embedtune import progress
+from embedtune.data.dataset import ALL_QUERIES, RetrievalDataset
+from embedtune.data.training_set import ReplayedTexts, TrainingExample, TrainingSet, known_relevant
+from embedtune.errors import DataError
+from embedtune.options import Options
+
+__all__ = ["ReplayOptions", "with_replay"]
+
+_PREFIX = "replay:"
+_SCORES = ("teacher_scores", "scores")
+_TRAIN = "train"
+
+
+class ReplayOptions(Options):
+    """How much of another domain is mixed in."""
+
+    replay_share: float = Field(
+        default=0.15, gt=0, lt=1, description="Share of --replay in what is trained on: of examples, or of documents."
+    )
+
+
+def with_replay(
+    training_set: TrainingSet, replay: RetrievalDataset, options: ReplayOptions, *, negatives: int = 0, seed: int = 42
+) -> TrainingSet:
+    """Returns the training set with a share of another dataset's pairs among its examples.
+
+    They come from its train split, or from all of its queries where it has none; fewer than the
+    share asks for are all taken, and that is said. A dataset without judged queries gives its
+    documents instead: their vectors are held to the base model's (train/kept_vectors.py). Val stays as
+    it was, without the other dataset's documents. Raises DataError for a dataset without documents.
+    """
+    split = _TRAIN if replay.queries_split.get(_TRAIN) else ALL_QUERIES
+    if any(replay.positives(query_id) for query_id in replay.queries):
+        pairs = TrainingSet.build(replay, split, replay.negative_docs, negatives)
+        return _with_pairs(training_set, pairs, options, seed)
+    documents = [text for text in replay.corpus.values() if text.strip()]
+    if not documents:
+        raise DataError("the dataset to replay has neither judged queries nor documents", where="--replay")
+    per_document = options.replay_share / (1 - options.replay_share)
+    progress.say(f"replay: no judged queries, so {len(documents)} documents keep the base model's vectors")
+    return replace(training_set, replayed=ReplayedTexts(documents, per_document, seed))
+
+
+def _with_pairs(training_set: TrainingSet, pairs: TrainingSet, options: ReplayOptions, seed: int) -> TrainingSet:
+    share = options.replay_share
+    wanted = max(1, round(len(training_set.examples) * share / (1 - share)))
+    if wanted > len(pairs.examples):
+        total = len(pairs.examples) + len(training_set.examples)
+        progress.say(
+            f"warning: --replay has {len(pairs.examples)} examples, {share:.0%} would be {wanted}; all are taken, "
+            f"which is {len(pairs.examples) / total:.0%}"
+        )
+    chosen = random.Random(seed).sample(list(pairs.examples), min(wanted, len(pairs.examples)))
+    dataset = _joined(training_set.dataset, pairs.dataset)
+    progress.say(f"replay: {len(chosen)} examples beside {len(training_set.examples)}")
+    return replace(
+        training_set,
+        dataset=dataset,
+        examples=[*training_set.examples, *(_prefixed(example) for example in chosen)],
+        conflicts=known_relevant(dataset),
+        query_ids=[*training_set.query_ids, *dict.fromkeys(_PREFIX + example.query_id for example in chosen)],
+        own=training_set.val_dataset,
+    )
+
+
+def _prefixed(example: TrainingExample) -> TrainingExample:
+    negatives = tuple(_PREFIX + document_id for document_id in example.negative_ids)
+    return TrainingExample(_PREFIX + example.query_id, _PREFIX + example.positive_id, negatives)
+
+
+def _joined(own: RetrievalDataset, other: RetrievalDataset) -> RetrievalDataset:
+    """Returns both datasets in one, the other's ids with a prefix; splits are those of the first."""
+    relevant = {
+        _PREFIX + query_id: {_PREFIX + document_id: grade for document_id, grade in judged.items()}
+        for query_id, judged in other.qrels(list(other.queries)).items()
+    }
+    negatives = {_PREFIX + q: [_PREFIX + d for d in documents] for q, documents in other.negative_docs.items()}
+    scores = {name: {**_scores(own, name, ""), **_scores(other, name, _PREFIX)} for name in _SCORES}
+    return RetrievalDataset(
+        queries={**own.queries, **{_PREFIX + i: text for i, text in other.queries.items()}},
+        corpus={**own.corpus, **{_PREFIX + i: text for i, text in other.corpus.items()}},
+        relevant_docs={**own.relevant_docs, **relevant},
+        negative_docs={**own.negative_docs, **negatives},
+        queries_split=own.queries_split,
+        extra=dict(own.extra) | {name: found for name, found in scores.items() if found},
+    )
+
+
+def _scores(dataset: RetrievalDataset, name: str, prefix: str) -> dict[str, Any]:
+    field = dataset.extra.get(name)
+    if not isinstance(field, Mapping):
+        return {}
+    return {
+        prefix + query_id: {prefix + document_id: score for document_id, score in scores.items()}
+        for query_id, scores in field.items()
+        if isinstance(scores, Mapping)
+    }

@@ -1,0 +1,1 @@
+"""Tuned and base → one model that keeps both."""

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.cli.test_gate import part_of
+
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.training_set import ReplayedTexts, TrainingSet
+from embedtune.errors import OptionsError
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.train.kept_vectors import KeptVectors
+from embedtune.train.map_training import AdapterOptions
+from embedtune.train.training import TrainOptions, train
+
+FLOAT32 = EncoderOptions(precision="float32")
+LESSON = TrainOptions(epochs=8, batch_size=8, learning_rate=2e-3, validations=1, val_split="train", scale=20)
+
+
+def test_the_loss_is_the_distance_from_the_bases_vectors(tiny_encoder):
+    texts = ReplayedTexts(["水壶", "tea", "egg"], 0.5, 0)
+    kept = KeptVectors.encode(texts, tiny_encoder, EmbeddingCache(None))
+    vectors = tiny_encoder.encode(list(texts.documents), "document")
+    assert float(kept.loss(torch.from_numpy(vectors), [0, 1, 2], 20)) == pytest.approx(0, abs=1e-5)
+    turned = float(kept.loss(torch.from_numpy(vectors[[1, 0]]), [0, 1], 20))
+    assert turned == pytest.approx(20 * (1 - float(vectors[0] @ vectors[1])), abs=1e-4)
+
+
+def test_draws_depend_on_the_batch_alone():
+    texts = ReplayedTexts([str(number) for number in range(100)], 0.25, 7)
+    kept = KeptVectors(texts, torch.zeros(100, 2))
+    assert kept.draw([1, 2], 40) == kept.draw([1, 2], 40)
+    assert kept.draw([1, 2], 40) != kept.draw([2, 3], 40)
+    assert len(set(kept.draw([1, 2], 40))) == 10
+    assert len(kept.draw([1], 1)) == 1
+    assert len(kept.draw([1], 4000)) == 100
+
+
+def trained(tiny_model, folder, training_set, **options):
+    train(training_set, str(tiny_model), folder, options=LESSON.model_copy(update=options), encoder_options=FLOAT32)
+    return load_encoder(folder, FLOAT32)
+
+
+def test_replay_keeps_what_training_would_change(tiny_model, tmp_path):
+    """Documents keep their vectors, queries with answers their rank; micro-batches change nothing."""
+    english, chinese = part_of("en"), part_of("zh")
+    alone = TrainingSet.build(english, "train")
+    silent = RetrievalDataset(queries={}, corpus=chinese.corpus, relevant_docs={})
+    held = with_replay(alone, silent, ReplayOptions(replay_share=0.5))
+    texts = list(chinese.corpus.values())
+    base = load_encoder(tiny_model, FLOAT32).encode(texts, "document")
+
+    def nearness(encoder):
+        return float((encoder.encode(texts, "document") * base).sum(axis=1).mean())
+
+    free = nearness(trained(tiny_model, tmp_path / "free", alone))
+    kept_model = trained(tiny_model, tmp_path / "kept", held)
+    assert nearness(kept_model) > 1 - (1 - free) / 4
+    small = trained(tiny_model, tmp_path / "small", held, micro_batch_size=5)
+    np.testing.assert_allclose(small.encode(texts, "document"), kept_model.encode(texts, "document"), atol=1e-3)
+
+
+def test_a_frozen_model_has_nothing_to_replay(tiny_model, tmp_path):
+    mixed = with_replay(TrainingSet.build(part_of("en"), "train"), part_of("zh"), ReplayOptions())
+    with pytest.raises(OptionsError, match="nothing to replay"):
+        train(mixed, str(tiny_model), tmp_path / "m", method="adapter", options=AdapterOptions())
+
+
+def test_pairs_are_learnt_and_val_is_not_touched(tiny_model, tmp_path):
+    mixed = with_replay(TrainingSet.build(part_of("en"), "train"), part_of("zh"), ReplayOptions(replay_share=0.5))
+    alone = TrainingSet.build(part_of("en"), "train")
+    options = LESSON.model_copy(update={"epochs": 1})
+    results = [
+        train(training_set, str(tiny_model), tmp_path / name, options=options, encoder_options=FLOAT32)
+        for name, training_set in (("mixed", mixed), ("alone", alone))
+    ]
+    assert results[0].checkpoints[0].score == results[1].checkpoints[0].score, "the same val, the same documents"
+    assert results[0].model.manifest["made_from"]["examples"] == 18
