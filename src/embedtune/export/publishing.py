@@ -14,7 +14,7 @@ from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.search_check import SearchCheck, check_search
 from embedtune.export.stores import STORES
-from embedtune.export.vector_store import DocumentBatch, StoreOptions, VectorStore, content_hash
+from embedtune.export.vector_store import DocumentBatch, StoreOptions, VectorStore, check_characters, content_hash
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
 from embedtune.options import Options
@@ -86,11 +86,13 @@ def publish(
 
     A document whose id, text and vector are there already isn't written again, so a publish that
     was killed goes on, and one that is repeated writes nothing. `to` names one of export/stores.
+    A dataset without documents isn't searched.
     Raises StorageError where the store can't be reached, is of other dimensions, or is read-only.
     """
     options = options or PublishOptions()
     module = STORES.load(to)
     cache = cache or EmbeddingCache(None)
+    check_characters(dataset.corpus)
     checked = options.check and bool(dataset.corpus)
     queries = [dataset.queries[query_id] for query_id in dataset.split_query_ids(options.split)] if checked else []
     store: VectorStore = module.open_store(store_options or module.OPTIONS(), encoder.dim)

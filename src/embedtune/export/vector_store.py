@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pydantic import Field
 
+from embedtune.artifact import disk_errors
 from embedtune.errors import DataError, OptionsError, StorageError
 from embedtune.models.encoder import Vectors
 from embedtune.options import Options
@@ -19,11 +20,14 @@ __all__ = [
     "DocumentBatch",
     "StoreOptions",
     "VectorStore",
+    "check_characters",
     "check_dim",
     "check_fields",
     "chosen_place",
     "content_hash",
     "first_line",
+    "make_folder",
+    "not_done",
     "stopped_answering",
 ]
 
@@ -83,26 +87,40 @@ class VectorStore(Protocol):
 
 
 def content_hash(document_id: str, text: str, vector: bytes) -> str:
-    """Returns 32 hexadecimal digits that stand for a document's id, text and vector.
-
-    Raises DataError where the id or the text holds a lone surrogate, which no store takes.
-    """
+    """Returns 32 hexadecimal digits that stand for a document's id, text and vector."""
     digest = hashlib.blake2b(digest_size=_HASH_BYTES)
-    for part in (_utf8(document_id, document_id), _utf8(document_id, text), vector):
+    for part in (document_id.encode(), text.encode(), vector):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
 
 
-def _utf8(document_id: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
+def check_characters(corpus: Mapping[str, str]) -> None:
+    """Raises DataError where an id or a text holds a lone surrogate, which no store takes."""
+    bad = [document_id for document_id, text in corpus.items() if not _is_whole(document_id + text)]
+    if bad:
         raise DataError(
-            f"the document {document_id!r} holds half a character ({text[error.start]!r}), which no store takes",
-            where=f"corpus[{document_id!r}]",
+            f"{len(bad)} documents hold half a character, which no store takes, such as {bad[0]!r}",
+            where=f"corpus[{bad[0]!r}]",
             remedy="embedtune check --fix writes a clean copy of the dataset",
-        ) from None
+        )
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def make_folder(path: Path) -> None:
+    """Makes a store's folder; raises StorageError where it can't be, or something else is there."""
+    with disk_errors(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise StorageError(f"{path} isn't a folder", where=str(path), remedy="name a folder with --path") from None
 
 
 def check_dim(found: int, expected: int, collection: str, place: str) -> None:
@@ -134,10 +152,20 @@ def chosen_place(path: Path | None, url: str | None) -> str:
     return str(path if path is not None else url)
 
 
-def stopped_answering(store: str, place: str, timeout_s: float, error: BaseException) -> StorageError:
-    """Returns the error of a server that is down, stalls, or refuses."""
+def not_done(store: str, place: str, words: str) -> StorageError:
+    """Returns the error of a store on disk, with the words of its client."""
     return StorageError(
-        f"{store} doesn't do what was asked (time limit {timeout_s:g} s): {first_line(error)}",
+        f"{store} can't do what was asked: {words}",
+        where=place,
+        remedy="see that you may write there, that the disk isn't full and that no other process has it open; "
+        "then run the same command again, which goes on where it stopped",
+    )
+
+
+def stopped_answering(store: str, place: str, timeout_s: float, words: str) -> StorageError:
+    """Returns the error of a server that is down, stalls, or refuses, with the words of the store's client."""
+    return StorageError(
+        f"{store} didn't do what was asked (time limit {timeout_s:g} s): {words}",
         where=place,
         remedy="see that the server runs and that the address and the token are right; then run the same command "
         "again, which goes on where it stopped",

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from embedtune.artifact import Artifact, disk_errors, write_bytes_whole
 from embedtune.errors import OptionsError, StorageError
-from embedtune.export.vector_store import COLLECTION_REMEDY, DocumentBatch, StoreOptions, check_dim
+from embedtune.export.vector_store import COLLECTION_REMEDY, DocumentBatch, StoreOptions, check_dim, make_folder
 from embedtune.models.encoder import Vectors
 from embedtune.search.index import build_index
 from embedtune.search.run import RankedDocument
@@ -43,6 +43,7 @@ def open_store(options: FaissStoreOptions, dim: int) -> FaissStore:
     """Returns the collection in the folder, which may be new; raises StorageError for one of other dimensions."""
     if options.path is None:
         raise OptionsError("no place for the collection was named", remedy="name a folder with --path")
+    make_folder(options.path)
     return FaissStore(options, options.path, dim)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lancedb
 import numpy as np
@@ -14,15 +15,15 @@ import pyarrow as pa
 from lancedb.index import IvfFlat
 from pydantic import Field
 
-from embedtune.artifact import disk_errors
-from embedtune.errors import OptionsError, StorageError
+from embedtune.errors import OptionsError
 from embedtune.export.vector_store import (
-    COLLECTION_REMEDY,
     DocumentBatch,
     StoreOptions,
     check_dim,
     check_fields,
     first_line,
+    make_folder,
+    not_done,
 )
 from embedtune.models.encoder import Vectors
 from embedtune.search.run import RankedDocument
@@ -62,11 +63,12 @@ class LanceStore:
         self.exact = options.index == "flat"
         self.place = f"{path} ({options.collection})"
         self._dim = dim
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         with self._errors():
             database = lancedb.connect(str(path))
-            self._table = database.create_table(options.collection, schema=_schema(dim), exist_ok=True)
+            known = options.collection in _table_names(database)
+            make = database.open_table if known else partial(database.create_table, schema=_schema(dim))
+            self._table = make(options.collection)
         self._check(options.collection)
 
     def _check(self, collection: str) -> None:
@@ -81,11 +83,7 @@ class LanceStore:
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
-            raise StorageError(
-                f"LanceDB can't do what was asked: {first_line(error)}",
-                where=self.place,
-                remedy=f"see that you may write there and that the disk isn't full; or {COLLECTION_REMEDY}",
-            ) from error
+            raise not_done("LanceDB", self.place, first_line(error)) from error
 
     def content_hashes(self) -> Iterator[tuple[str, str]]:
         """Yields the id and the content hash of every document."""
@@ -134,6 +132,17 @@ class LanceStore:
 
     def close(self) -> None:
         """Does nothing: every batch is on disk."""
+
+
+def _table_names(database: Any) -> list[str]:
+    names: list[str] = []
+    page = None
+    while True:
+        listed = database.list_tables(page_token=page)
+        names += listed.tables
+        page = listed.page_token
+        if not page:
+            return names
 
 
 def _schema(dim: int) -> pa.Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ from pydantic import Field
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from embedtune import progress
-from embedtune.artifact import disk_errors
 from embedtune.errors import StorageError
 from embedtune.export.vector_store import (
     COLLECTION_REMEDY,
@@ -24,6 +23,8 @@ from embedtune.export.vector_store import (
     check_fields,
     chosen_place,
     first_line,
+    make_folder,
+    not_done,
     stopped_answering,
 )
 from embedtune.models.encoder import Vectors
@@ -31,10 +32,12 @@ from embedtune.search.run import RankedDocument
 
 __all__ = ["OPTIONS", "MilvusStore", "MilvusStoreOptions", "open_store"]
 
-_FIELDS = ("id", "text", "content_hash", "vector")
+_FILE = "milvus.db"  # Milvus Lite wants this ending
+_FIELDS = ("key", "id", "text", "content_hash", "vector")
 _LONGEST_BYTES = 65_535
 """Milvus' limit for a text field, in bytes of UTF-8."""
 _HASH_BYTES = 64
+_KEY_BYTES = 16
 _ROWS_AT_ONCE = 1000
 _QUERIES_AT_ONCE = 64
 _GRAPH = {"M": 32, "efConstruction": 200}
@@ -45,7 +48,7 @@ _TOKEN = "MILVUS_TOKEN"  # noqa: S105  # a variable's name
 class MilvusStoreOptions(StoreOptions):
     """Where Milvus is and how it searches; a server's token comes from $MILVUS_TOKEN alone."""
 
-    path: Path | None = Field(default=None, description="Folder of a Milvus Lite database, such as store.db.")
+    path: Path | None = Field(default=None, description="Folder for a Milvus Lite database, milvus.db.")
     url: str | None = Field(
         default=None, description="Address of a server or cluster, http://HOST:19530; its token is in $MILVUS_TOKEN."
     )
@@ -61,27 +64,39 @@ OPTIONS = MilvusStoreOptions
 def open_store(options: MilvusStoreOptions, dim: int) -> MilvusStore:
     """Returns the collection, made where it is new; raises StorageError where it can't be had."""
     place = chosen_place(options.path, options.url)
+    if options.path is not None:
+        make_folder(options.path)
+        place = str(options.path / _FILE)
     return MilvusStore(options, place, dim)
 
 
 class MilvusStore:
-    """A collection with id, text, content_hash and vector, compared by inner product."""
+    """A collection with key, id, text, content_hash and vector, compared by inner product.
+
+    The key is a hash of the id: the client doesn't escape quotes in keys when it pages or deletes.
+    """
 
     def __init__(self, options: MilvusStoreOptions, place: str, dim: int) -> None:
         self.place = f"{place} ({options.collection})"
         self._name = options.collection
         self._timeout_s = options.timeout_s
+        self._remote = options.url is not None
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints tracebacks of what is raised anyway
-        if options.path is not None:
-            with disk_errors(options.path):
-                options.path.parent.mkdir(parents=True, exist_ok=True)
         with self._errors():
-            token = os.environ.get(_TOKEN, "") if options.url is not None else ""
+            token = os.environ.get(_TOKEN, "") if self._remote else ""
             self._client = MilvusClient(place, token=token, timeout=options.timeout_s)
-            if not self._client.has_collection(self._name, timeout=self._timeout_s):
-                self._create(dim, options.index)
-            self._client.load_collection(self._name, timeout=self._timeout_s)
-            self._check(dim)
+        try:
+            with self._errors():
+                self._open(dim, options.index)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def _open(self, dim: int, index: str) -> None:
+        if not self._client.has_collection(self._name, timeout=self._timeout_s):
+            self._create(dim, index)
+        self._client.load_collection(self._name, timeout=self._timeout_s)
+        self._check(dim)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -89,17 +104,15 @@ class MilvusStore:
         try:
             yield
         except (MilvusException, OSError) as error:
-            if isinstance(error, MilvusException):
-                raise stopped_answering("Milvus", self.place, self._timeout_s, error) from None
-            raise StorageError(
-                f"Milvus Lite can't do what was asked: {first_line(error)}",
-                where=self.place,
-                remedy=f"see that you may write there and that nobody else has it open; or {COLLECTION_REMEDY}",
-            ) from error
+            words = error.message if isinstance(error, MilvusException) else first_line(error)
+            if self._remote:
+                raise stopped_answering("Milvus", self.place, self._timeout_s, words) from None
+            raise not_done("Milvus Lite", self.place, words) from error
 
     def _create(self, dim: int, index: str) -> None:
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_LONGEST_BYTES)
+        schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=2 * _KEY_BYTES)
+        schema.add_field("id", DataType.VARCHAR, max_length=_LONGEST_BYTES)
         schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST_BYTES)
         schema.add_field("content_hash", DataType.VARCHAR, max_length=_HASH_BYTES)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
@@ -155,7 +168,7 @@ class MilvusStore:
         if cut:
             progress.say(f"note: Milvus keeps {_LONGEST_BYTES} bytes of a text; {len(cut)} are cut, such as {cut[0]}")
         rows = [
-            {"id": document_id, "text": text, "content_hash": digest, "vector": vector}
+            {"key": _key(document_id), "id": document_id, "text": text, "content_hash": digest, "vector": vector}
             for document_id, text, digest, vector in zip(
                 batch.ids, texts, batch.content_hashes, batch.vectors, strict=True
             )
@@ -165,9 +178,8 @@ class MilvusStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes the documents of these ids."""
-        listed = json.dumps(list(ids), ensure_ascii=False)  # the client's own list of ids isn't escaped
         with self._errors():
-            self._client.delete(self._name, filter=f"id in {listed}", timeout=self._timeout_s)
+            self._client.delete(self._name, ids=[_key(document_id) for document_id in ids], timeout=self._timeout_s)
 
     def finish(self) -> None:
         """Has the server seal what was written."""
@@ -190,12 +202,16 @@ class MilvusStore:
                     consistency_level="Strong",
                     timeout=self._timeout_s,
                 )
-            found += [[RankedDocument(hit["id"], hit["distance"]) for hit in row] for row in hits]
+            found += [[RankedDocument(hit["entity"]["id"], hit["distance"]) for hit in row] for row in hits]
         return found
 
     def close(self) -> None:
         """Closes the connection, and with it Milvus Lite."""
         self._client.close()
+
+
+def _key(document_id: str) -> str:
+    return hashlib.blake2b(document_id.encode(), digest_size=_KEY_BYTES).hexdigest()
 
 
 def _cut(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 
 from embedtune import progress
-from embedtune.artifact import disk_errors
 from embedtune.errors import StorageError
 from embedtune.export.vector_store import (
     COLLECTION_REMEDY,
@@ -23,6 +23,8 @@ from embedtune.export.vector_store import (
     check_dim,
     chosen_place,
     first_line,
+    make_folder,
+    not_done,
     stopped_answering,
 )
 from embedtune.models.encoder import Vectors
@@ -89,13 +91,9 @@ class QdrantStore:
         try:
             yield
         except ApiException as error:
-            raise stopped_answering("Qdrant", self.place, self._timeout_s, error) from None
+            raise stopped_answering("Qdrant", self.place, self._timeout_s, first_line(error)) from None
         except (OSError, RuntimeError, ValueError) as error:
-            raise StorageError(
-                f"Qdrant can't do what was asked: {first_line(error)}",
-                where=self.place,
-                remedy=f"see that you may write there and that nobody else has it open; or {COLLECTION_REMEDY}",
-            ) from error
+            raise not_done("Qdrant", self.place, first_line(error)) from error
 
     def _check(self, found: Any, dim: int) -> None:
         if not isinstance(found, models.VectorParams) or found.distance != models.Distance.DOT:
@@ -163,15 +161,19 @@ class QdrantStore:
 
 def _connect(options: QdrantStoreOptions) -> QdrantClient:
     if options.path is not None:
-        with disk_errors(options.path):
-            options.path.mkdir(parents=True, exist_ok=True)
+        make_folder(options.path)
         return QdrantClient(path=str(options.path))
-    return QdrantClient(
-        url=options.url,
-        api_key=os.environ.get(_KEY),
-        timeout=options.timeout_s,
-        check_compatibility=False,  # asks the server on its own time and only warns
-    )
+    key = os.environ.get(_KEY)
+    if key and str(options.url).startswith("http:"):
+        progress.say("warning: the key goes over an unencrypted connection; https:// encrypts it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says the same
+        return QdrantClient(
+            url=options.url,
+            api_key=key,
+            timeout=options.timeout_s,
+            check_compatibility=False,  # asks the server on its own time and only warns
+        )
 
 
 def _point(document_id: str) -> str:
