@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from milvus_lite import MilvusLite
+from milvus_lite.exceptions import MilvusLiteError
+from milvus_lite.server_manager import server_manager_instance
 from pydantic import Field
 from pymilvus import DataType, MilvusClient, MilvusException
 
@@ -81,7 +84,9 @@ class MilvusStore:
         self._name = options.collection
         self._timeout_s = options.timeout_s
         self._remote = options.url is not None
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints tracebacks of what is raised anyway
+        self._file = place
+        for library in ("pymilvus", "milvus_lite"):  # they print tracebacks of what is raised anyway
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         with self._errors():
             token = os.environ.get(_TOKEN, "") if self._remote else ""
             self._client = MilvusClient(place, token=token, timeout=options.timeout_s)
@@ -89,8 +94,18 @@ class MilvusStore:
             with self._errors():
                 self._open(dim, options.index)
         except BaseException:
-            self._client.close()
+            self.close()
             raise
+
+    def _why_shut(self) -> str | None:
+        """Returns why the database can't be opened; the client itself doesn't say."""
+        if hasattr(self, "_client"):
+            return None
+        try:
+            MilvusLite(self._file).close()
+        except (MilvusLiteError, OSError, ValueError) as error:
+            return first_line(error)
+        return None
 
     def _open(self, dim: int, index: str) -> None:
         if not self._client.has_collection(self._name, timeout=self._timeout_s):
@@ -107,7 +122,7 @@ class MilvusStore:
             words = error.message if isinstance(error, MilvusException) else first_line(error)
             if self._remote:
                 raise stopped_answering("Milvus", self.place, self._timeout_s, words) from None
-            raise not_done("Milvus Lite", self.place, words) from error
+            raise not_done("Milvus Lite", self.place, self._why_shut() or words) from error
 
     def _create(self, dim: int, index: str) -> None:
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -206,8 +221,10 @@ class MilvusStore:
         return found
 
     def close(self) -> None:
-        """Closes the connection, and with it Milvus Lite."""
+        """Closes the connection, and Milvus Lite, which the client would leave open until the process ends."""
         self._client.close()
+        if not self._remote:
+            server_manager_instance.release_server(self._file)
 
 
 def _key(document_id: str) -> str:
