@@ -15,8 +15,9 @@ import pytest
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import DataError, OptionsError, StorageError
-from embedtune.export.publishing import PublishOptions, publish
+from embedtune.export.publishing import publish
 from embedtune.export.stores import STORES
+from embedtune.export.vector_options import PublishOptions
 from embedtune.models.moved_documents import MovedDocuments, text_hash
 from embedtune.models.tuned_encoder import TunedEncoder
 

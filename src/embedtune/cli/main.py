@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
+from embedtune.cli.compress import compress_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.import_ import import_app
@@ -21,7 +22,20 @@ from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train", "publish")
+VERBS = (
+    "quickstart",
+    "import",
+    "check",
+    "split",
+    "eval",
+    "compare",
+    "synth",
+    "filter",
+    "mine",
+    "train",
+    "compress",
+    "publish",
+)
 
 
 class VerbsInOrder(TyperGroup):
@@ -51,6 +65,7 @@ app.command("synth", cls=SynthCommand)(synth_command)
 app.command("filter")(filter_command)
 app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
+app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
 
 

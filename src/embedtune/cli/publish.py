@@ -13,11 +13,12 @@ from embedtune import progress
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.stores import DEFAULT_STORE, STORES
+from embedtune.export.vector_options import PublishOptions
 from embedtune.export.vector_store import StoreOptions
 from embedtune.models.encoder import EncoderOptions
 
 if TYPE_CHECKING:
-    from embedtune.export.publishing import PublishOptions, PublishReport
+    from embedtune.export.publishing import PublishReport
     from embedtune.export.search_check import SearchCheck
 
 __all__ = ["PublishCommand", "publish_command"]
@@ -35,8 +36,6 @@ def publish_command() -> None:
 
 def _publish_to(store_name: str) -> Callable[..., None]:
     """Returns the command of one store, with that store's options as its flags."""
-    from embedtune.export.publishing import PublishOptions
-
     plugin = STORES.load(store_name)
 
     def publish_command(
@@ -70,7 +69,7 @@ def _publish_to(store_name: str) -> Callable[..., None]:
 
     example = f"Example: embedtune publish tuned dataset.json --to {store_name} --path store"
     publish_command.__doc__ = f"{plugin.__doc__}\n\n{example}"
-    publish_command.__annotations__ |= {"options": plugin.OPTIONS, "publish_options": PublishOptions}
+    publish_command.__annotations__["options"] = plugin.OPTIONS
     return publish_command
 
 

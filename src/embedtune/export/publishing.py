@@ -8,38 +8,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import Field
 
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.search_check import SearchCheck, check_search
 from embedtune.export.stores import STORES
+from embedtune.export.vector_options import PublishOptions
 from embedtune.export.vector_store import DocumentBatch, StoreOptions, VectorStore, check_characters, content_hash
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
-from embedtune.options import Options
 
-__all__ = ["PublishOptions", "PublishReport", "publish"]
+__all__ = ["PublishReport", "publish"]
 
 _Item = TypeVar("_Item")
-
-
-class PublishOptions(Options):
-    """How documents are written, and how the search is checked."""
-
-    batch_size: int = Field(default=512, ge=1, description="Documents written at once; what is written stays.")
-    delete_missing: bool = Field(
-        default=False, description="Delete documents of the collection that aren't in the dataset."
-    )
-    split: str = Field(default="val", description="Split whose queries check the search; all for every query.")
-    check: bool = Field(default=True, description="Search the collection and compare with exact search.")
-    min_recall: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Share of the exact ten best that the store has to find; "
-        "default: 0.999 where its index looks at everything, else 0.95.",
-    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.comparison import compare
 from embedtune.evaluate.evaluation import evaluate
+from embedtune.export.ranked import Ranked
 from embedtune.export.vector_store import VectorStore
 from embedtune.models.encoder import Vectors
 from embedtune.search.run import RankedDocument, RowRankings, Run
@@ -72,9 +73,9 @@ def check_search(
     index = VectorIndex(document_vectors, document_ids)
     exact = index.search_rows(query_vectors, _TOP_K)
     found = store.search(query_vectors, _TOP_K)
-    ours = evaluate(dataset, _Ranked(RowRankings(query_ids, document_ids, exact.rows, exact.scores)), split=split)
+    ours = evaluate(dataset, Ranked(RowRankings(query_ids, document_ids, exact.rows, exact.scores)), split=split)
     ranked = Run.from_scores({query_id: dict(row) for query_id, row in zip(query_ids, found, strict=True)})
-    theirs = evaluate(dataset, _Ranked(ranked.rankings), split=split)
+    theirs = evaluate(dataset, Ranked(ranked.rankings), split=split)
     difference = compare(ours, theirs).differences[_MEASURE]
     return SearchCheck(
         split=split,
@@ -109,15 +110,3 @@ def recall_by_score(
         slack = _ROUNDING * longest * float(np.linalg.norm(query))
         shares.append(min(int((scores >= best[-1] - slack).sum()), len(best)) / len(best))
     return float(np.mean(shares))
-
-
-class _Ranked:
-    """Hands out ranked lists that are there already, as evaluate wants them."""
-
-    name = "ranked"
-
-    def __init__(self, rankings: Mapping[str, Sequence[RankedDocument]]) -> None:
-        self._run = Run(rankings)
-
-    def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
-        return self._run

@@ -17,7 +17,6 @@ from embedtune.artifact import Artifact, disk_errors, write_bytes_whole
 from embedtune.errors import OptionsError, StorageError
 from embedtune.export.vector_store import COLLECTION_REMEDY, DocumentBatch, StoreOptions, check_dim, make_folder
 from embedtune.models.encoder import Vectors
-from embedtune.search.index import build_index
 from embedtune.search.run import RankedDocument
 
 __all__ = ["FAISS_COLLECTION", "OPTIONS", "FaissStore", "FaissStoreOptions", "open_store"]
@@ -152,6 +151,8 @@ class FaissStore:
 
     def _build(self, vectors: Vectors) -> Any:
         if self.index == "hnsw" and len(vectors):
+            from embedtune.search.index import build_index  # loads torch, which help texts don't need (design/0003)
+
             return build_index("faiss-hnsw", vectors, self._ids).index  # type: ignore[attr-defined]
         index = faiss.IndexFlatIP(self._dim)
         index.add(vectors)
