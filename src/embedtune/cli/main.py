@@ -7,6 +7,7 @@ import os
 import typer
 from typer.core import TyperGroup
 
+from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.compress import compress_command
@@ -67,6 +68,7 @@ app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
+app.command("card")(card_command)
 
 
 def main() -> None:
