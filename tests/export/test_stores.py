@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedtune.errors import OptionsError, StorageError
-from embedtune.export.search_check import recall_by_score
+from embedtune.export.search_check import Judged
 from embedtune.export.stores import STORES
 from embedtune.export.vector_store import DocumentBatch
 from embedtune.search.run import RankedDocument
@@ -20,8 +20,11 @@ SECRET = "secret-9f2b"  # noqa: S105
 TOKENS = {"milvus": "MILVUS_TOKEN", "qdrant": "QDRANT_API_KEY"}
 
 
+PACKAGES = {"milvus": "pymilvus", "qdrant": "qdrant_client"}
+
+
 def opened(name, dim=8, **values):
-    pytest.importorskip({"milvus": "pymilvus", "qdrant": "qdrant_client"}.get(name, name))
+    pytest.importorskip(PACKAGES.get(name, name))
     module = STORES.load(name)
     return module.open_store(module.OPTIONS(**values), dim)
 
@@ -34,11 +37,13 @@ def random_batch(rows, dim=8, seed=0, texts=None):
 
 @pytest.mark.parametrize("name", TOKENS)
 def test_a_server_that_is_down_or_stalls_is_told_within_the_time_limit(name, monkeypatch, capfd):
+    pytest.importorskip(PACKAGES[name])
     monkeypatch.setenv(TOKENS[name], SECRET)
     with closing(socket.create_server(("127.0.0.1", 0))) as stalling:  # takes connections, never answers
         closed = socket.create_server(("127.0.0.1", 0))
         ports = [closed.getsockname()[1], stalling.getsockname()[1]]
         closed.close()
+        STORES.load(name)  # importing the client isn't what is timed
         for port in ports:
             started = time.monotonic()
             with pytest.raises(StorageError, match=r"didn't do what was asked \(time limit 1 s\)") as down:
@@ -107,24 +112,30 @@ def test_approximate_indexes_find_most(name, index, tmp_path):
     assert (store.index, store.exact) == (index, False)
     store.close()
     exact = VectorIndex(batch.vectors, batch.ids).search_rows(queries, 10).scores
-    assert recall_by_score(found, exact, batch.vectors, queries, batch.ids) > 0.6
+    judged = Judged(batch.vectors, queries, batch.ids, exact)
+    assert judged.recall(found) > 0.6
     again = opened(name, path=tmp_path / "store", index="flat")
     again.finish()
     rerun = again.search(queries, 10)
     again.close()
     if name != "milvus":  # a collection keeps the index it was made with
-        assert recall_by_score(rerun, exact, batch.vectors, queries, batch.ids) == 1
+        assert judged.recall(rerun) == 1
+        assert all(judged.ranked_alike(rerun))
 
 
-def test_recall_counts_scores_not_names():
+def test_recall_counts_scores_and_alike_the_order():
     vectors = np.array([[1, 0], [1, 0], [0, 1], [0.5, 0]], dtype=np.float32)
     ids, query = ["a", "copy of a", "b", "c"], np.array([[1, 0]], dtype=np.float32)
-    exact = np.array([[1.0]], dtype=np.float32)
 
-    def recall(*found, best=exact):
-        return recall_by_score([[RankedDocument(name, 9.0) for name in found]], best, vectors, query, ids)
+    def judge(*names, best):
+        judged = Judged(vectors, query, ids, np.array([best], dtype=np.float32))
+        found = [[RankedDocument(name, 9.0) for name in names]]
+        return judged.recall(found), judged.ranked_alike(found)[0]
 
-    assert recall("copy of a") == 1
-    assert recall("c") == 0
-    assert recall("unknown") == 0
-    assert recall("a", "a", best=np.array([[1.0, 1.0]])) == 0.5
+    assert judge("copy of a", best=[1.0]) == (1, True)
+    assert judge("c", best=[1.0]) == (0, False)
+    assert judge("unknown", best=[1.0]) == (0, False)
+    assert judge("a", "a", best=[1.0, 1.0]) == (0.5, True)
+    assert judge("copy of a", "a", "c", best=[1.0, 1.0, 0.5]) == (1, True)
+    assert judge("c", "a", "copy of a", best=[1.0, 1.0, 0.5]) == (1, False)
+    assert judge("a", best=[1.0, 1.0]) == (0.5, False)

@@ -96,8 +96,15 @@ def _check_words(check: SearchCheck) -> list[str]:
         f"(at least {check.least_recall} expected)",
         f"ndcg_at_10     {check.store:.5f} in the store, {check.exact:.5f} exact "
         f"({check.difference:+.5f}, 95 % interval {low:+.5f} … {high:+.5f})",
+        *_tie_words(check),
         "the store finds what exact search finds" if check.passed else "REFUSED: the store finds less than it should",
     ]
+
+
+def _tie_words(check: SearchCheck) -> list[str]:
+    if check.difference == check.unexplained:
+        return []
+    return [f"               {check.unexplained:+.5f} of that without queries where only ties are in another order"]
 
 
 PublishCommand = plugin_command("publish", _FLAG, STORES, DEFAULT_STORE, _publish_to)
