@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -30,33 +30,28 @@ PACKAGES = {
 HERE = [name for name in STORES.names() if all(find_spec(package) for package in PACKAGES[name])]
 ODD = ["文档一", "it's", 'a "quote"', "back\\slash", "换行\n行", "emoji😀", "a b", "x" * 300]
 COPIES = ["2", "10", "1"]
-SEARCHER = """
-import json, sys
-from pathlib import Path
-import numpy as np
-from embedtune.export.stores import STORES
-found = {}
-for name in sys.argv[2:]:
-    module = STORES.load(name)
-    store = module.open_store(module.OPTIONS(path=Path(sys.argv[1]) / name), 32)
-    found[name] = [dict(store.content_hashes()), store.search(np.eye(32, dtype=np.float32)[:3], 4)]
-    store.close()
-print(json.dumps(found))
-"""
 WRITER = """
 import json, os, signal, sys
 from pathlib import Path
 import numpy as np
 from embedtune.export.stores import STORES
 from embedtune.export.vector_store import DocumentBatch, content_hash
-batches = json.loads(Path(sys.argv[1], "batches.json").read_text(encoding="utf-8"))
+
+def batch(ids, texts, vectors):
+    vectors = np.array(vectors, dtype=np.float32)
+    hashes = [content_hash(*parts) for parts in zip(ids, texts, (vector.tobytes() for vector in vectors))]
+    return DocumentBatch(ids, texts, hashes, vectors)
+
+batches = [batch(*parts) for parts in json.loads(Path(sys.argv[1], "batches.json").read_text(encoding="utf-8"))]
 for name in sys.argv[2:]:
     module = STORES.load(name)
-    store = module.open_store(module.OPTIONS(path=Path(sys.argv[1]) / name), 32)
-    for ids, texts, vectors in batches:
-        vectors = np.array(vectors, dtype=np.float32)
-        hashes = [content_hash(*parts, vector.tobytes()) for *parts, vector in zip(ids, texts, vectors)]
-        store.write(DocumentBatch(ids, texts, hashes, vectors), replacing=False)
+    for collection in ("whole", "documents"):
+        store = module.open_store(module.OPTIONS(path=Path(sys.argv[1]) / name, collection=collection), 32)
+        for part in batches:
+            store.write(part, replacing=False)
+        if collection == "whole":
+            store.finish()
+            store.close()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -65,9 +60,8 @@ def options_of(name, folder, **values):
     return STORES.load(name).OPTIONS(path=folder / name, **values)
 
 
-def run_program(program, *words):
-    command = [sys.executable, "-c", program, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8", env=os.environ)
+def size_of(folder):
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 @pytest.fixture
@@ -171,23 +165,46 @@ def test_a_place_that_cannot_be_written(store, tiny_encoder, small, tmp_path):
         publish(tiny_encoder, small, store, STORES.load(store).OPTIONS(path="/sys/embedtune"))
 
 
-def test_what_a_killed_process_wrote_is_there_and_the_next_goes_on(tiny_encoder, small, tmp_path):
+def test_another_process_wrote_it_and_was_killed(tiny_encoder, small, tmp_path):
     vectors = tiny_encoder.encode(list(small.corpus.values()), "document")
     ids, texts = list(small.corpus), list(small.corpus.values())
     parts = [slice(start, start + 2) for start in (0, 2, 4)]
     batches = [[ids[part], texts[part], vectors[part].tolist()] for part in parts]
     (tmp_path / "batches.json").write_text(json.dumps(batches), encoding="utf-8")
-    assert run_program(WRITER, tmp_path, *HERE).returncode == -signal.SIGKILL
+    writer = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), *HERE], capture_output=True, check=False)
+    assert writer.returncode == -signal.SIGKILL, writer.stderr.decode()
+    expected = np.sort(vectors[:6] @ vectors[0])[::-1][:4]
     for name in HERE:
+        whole = STORES.load(name).open_store(options_of(name, tmp_path, collection="whole"), 32)
+        assert sorted(dict(whole.content_hashes())) == sorted(ids[:6]), name
+        (found,) = whole.search(vectors[:1], 4)
+        whole.close()
+        assert [score for _, score in found] == pytest.approx(expected.tolist(), abs=1e-5), name
         report = publish(tiny_encoder, small, name, options_of(name, tmp_path))
-        assert (report.added + report.unchanged, report.replaced) == (11, 0), name
-        assert report.unchanged >= 6, name
+        assert counts(report) == (5, 0, 6, 0, 0), name
         assert report.check.passed, name
-    done = run_program(SEARCHER, tmp_path, *HERE)
-    assert done.returncode == 0, done.stderr
-    expected = np.argsort(-(np.eye(32)[:3] @ vectors.T), axis=1, kind="stable")[:, :4]
-    for name, (hashes, found) in json.loads(done.stdout).items():
-        assert sorted(hashes) == sorted(ids), name
-        for query, (documents, rows) in enumerate(zip(found, expected, strict=True)):
-            scores = [score for _, score in documents]
-            assert scores == pytest.approx(vectors[rows, query].tolist(), abs=1e-5), name
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on(store, tiny_model, sample, tmp_path):
+    texts = list(sample.corpus.values())
+    corpus = {f"文档 {number}": f"{texts[number % len(texts)]} {number}" for number in range(400)}
+    data = replace(sample, corpus=corpus, relevant_docs={"q01": ["文档 0"]}, negative_docs={})
+    data.write(tmp_path / "many.json")
+    command = [sys.executable, "-m", "embedtune", "publish", tiny_model, tmp_path / "many.json", "--to", store]
+    command += ["--path", tmp_path / "store", "--cache-dir", tmp_path / "cache", "--batch-size", "1", "--split", "all"]
+    subprocess.run([*command, "--collection", "first"], capture_output=True, check=True)  # so that all is cached
+    before = size_of(tmp_path / "store")
+    running = subprocess.Popen([*command, "--collection", "killed"], stderr=subprocess.DEVNULL)
+    settings = STORES.load(store).OPTIONS(path=tmp_path / "store", collection="killed")
+    while running.poll() is None and size_of(tmp_path / "store") < before + 20_000:
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    opened = STORES.load(store).open_store(settings, 32)
+    there = len(dict(opened.content_hashes()))
+    opened.close()
+    done = subprocess.run([*command, "--collection", "killed", "--json"], capture_output=True, check=True)
+    report = json.loads(done.stdout)
+    assert (report["unchanged"], report["added"]) == (there, 400 - there)
+    assert report["check"]["passed"]
