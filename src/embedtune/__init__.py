@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from embedtune.evaluate.guard_options import GateOptions as GateOptions
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
+    from embedtune.export.card_options import CardOptions as CardOptions
+    from embedtune.export.compression import measure_compression as measure_compression
+    from embedtune.export.hub_push import push_folder as push_folder
+    from embedtune.export.model_card import write_model_card as write_model_card
+    from embedtune.export.publishing import publish as publish
+    from embedtune.export.vector_options import CompressionOptions as CompressionOptions
+    from embedtune.export.vector_options import PublishOptions as PublishOptions
     from embedtune.language.chat import ChatReply as ChatReply
     from embedtune.language.chat import ChatRequest as ChatRequest
     from embedtune.language.model import LanguageModel as LanguageModel
@@ -67,6 +74,13 @@ if TYPE_CHECKING:
     from embedtune.train.training import train as train
 
 _HOME_OF = {
+    "CardOptions": "export.card_options",
+    "CompressionOptions": "export.vector_options",
+    "PublishOptions": "export.vector_options",
+    "measure_compression": "export.compression",
+    "publish": "export.publishing",
+    "push_folder": "export.hub_push",
+    "write_model_card": "export.model_card",
     "AdapterOptions": "train.map_training",
     "LoraOptions": "train.methods.lora",
     "NudgeOptions": "train.methods.nudge",

@@ -6,7 +6,7 @@ EmbedtuneError
 ├── EncoderError          a model that can't be found, loaded or trusted
 ├── LanguageError         a language model's server that can't be reached, refuses, or fails for good
 ├── MissingPackageError   an optional package that a plugin needs
-├── StorageError          a disk that is full, a folder that is in the way or incomplete
+├── StorageError          a disk that is full, a folder that is in the way or incomplete, a store that doesn't answer
 └── EvaluationError       results that can't be computed or compared
 
 The command line prints them without a traceback and exits with status 2.
@@ -66,7 +66,7 @@ class MissingPackageError(EmbedtuneError):
 
 
 class StorageError(EmbedtuneError):
-    """A disk that is full, a folder that is in the way, or one that is incomplete."""
+    """A disk that is full, a folder that is in the way or incomplete, a vector store or Hub that doesn't answer."""
 
 
 class EvaluationError(EmbedtuneError):

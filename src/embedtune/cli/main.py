@@ -7,14 +7,17 @@ import os
 import typer
 from typer.core import TyperGroup
 
+from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
+from embedtune.cli.compress import compress_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
 from embedtune.cli.import_ import import_app
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
+from embedtune.cli.publish import PublishCommand, publish_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
@@ -35,6 +38,8 @@ VERBS = (
     "train",
     "merge",
     "gate",
+    "compress",
+    "publish",
 )
 
 
@@ -67,6 +72,9 @@ app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("merge")(merge_command)
 app.command("gate")(gate_command)
+app.command("compress")(compress_command)
+app.command("publish", cls=PublishCommand)(publish_command)
+app.command("card")(card_command)
 
 
 def main() -> None:
