@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.eval import eval_command
+from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.import_ import import_app
 from embedtune.cli.mine import mine_command
@@ -20,7 +21,7 @@ from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train")
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train", "export")
 
 
 class VerbsInOrder(TyperGroup):
@@ -50,6 +51,7 @@ app.command("synth", cls=SynthCommand)(synth_command)
 app.command("filter")(filter_command)
 app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
+app.command("export", cls=ExportCommand)(export_command)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Tuned model → a deployable folder or a vector store, with proof that it retrieves the same."""
