@@ -12,6 +12,7 @@ import typer
 from embedtune import progress
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.export.export_options import ProofOptions
 from embedtune.export.exporters import EXPORTERS
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
@@ -36,7 +37,6 @@ def export_command() -> None:
 def _export_as(format_name: str) -> Callable[..., None]:
     """Returns the command of one format, with that format's options as its flags."""
     plugin = EXPORTERS.load(format_name)
-    from embedtune.export.export_options import ProofOptions
 
     def export_command(
         model: Annotated[

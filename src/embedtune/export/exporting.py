@@ -22,7 +22,7 @@ from embedtune.models.encoder import EncoderOptions
 __all__ = ["EXPORTED_MODEL", "ExportRefusedError", "Exported", "Exporter", "export"]
 
 EXPORTED_MODEL = "exported-model"
-_CALIBRATION_TEXTS = 64
+_DOCUMENTS_SHOWN = 10_000
 
 
 class Exporter(Protocol):
@@ -96,7 +96,7 @@ def export(
     record: dict[str, Any] = {"model": model, "format": format_name, "options": options.model_dump()}
     record |= {"encoder_options": encoder_options.model_dump(), "proof_options": proof_options.model_dump()}
     with Artifact.create(folder, EXPORTED_MODEL, record, overwrite=overwrite) as temporary:
-        source = ExportSource.load(model, encoder_options, tuple(dataset.corpus.values())[:_CALIBRATION_TEXTS])
+        source = ExportSource.load(model, encoder_options, tuple(dataset.corpus.values())[:_DOCUMENTS_SHOWN])
         candidates = plugin.export(source, temporary, options)
         made = next(candidates)  # what can't be exported is said before the long comparison
         prover = Prover(model, dataset, encoder_options, proof_options, cache or EmbeddingCache(None))

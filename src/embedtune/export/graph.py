@@ -27,6 +27,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _LARGEST_FILE = 1_800_000_000
 """Bytes of weights; protobuf ends at 2 GB, and more go into a file beside."""
 _NEAR = 1e-4
+_PROBE_TOKENS = 128
 _PROBES = (["tea"], ["水壶里有水垢怎么办？", "short", "A longer text, so that the others are filled up. " * 12])
 
 
@@ -85,13 +86,8 @@ def write_graph(source: ExportSource, path: Path, opset: int) -> WrittenGraph:
 
 def _inputs_of(source: ExportSource, texts: list[str]) -> dict[str, Tensor]:
     """Returns what the tokenizer gives and the model takes, in the order of INPUTS."""
-    tokenized = source.model.tokenizer(
-        texts,
-        padding=True,
-        truncation=True,
-        max_length=min(source.model.max_seq_length or 128, 128),
-        return_tensors="pt",
-    )
+    limit = min(source.model.max_seq_length or _PROBE_TOKENS, _PROBE_TOKENS)
+    tokenized = source.model.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     taken = inspect.signature(cast("Any", source.model[0]).model.forward).parameters
     return {name: tokenized[name] for name in INPUTS if name in tokenized and name in taken}
 

@@ -24,8 +24,7 @@ def write_around(
     backend: str,
     graph: str,
     inputs: Sequence[str],
-    precision: str,
-    one_by_one: bool = False,
+    precisions: Sequence[str],
 ) -> ExportedModel:
     """Writes all of an exported folder but its graph, and returns how it is used.
 
@@ -44,10 +43,9 @@ def write_around(
         max_length=limit,
         dim=source.model.get_embedding_dimension(),
         similarity="cosine" if source.normalise else "dot",
-        precision=precision,
+        precisions=tuple(precisions),
         pad_token_id=pad,
         padding_side=side,
-        one_by_one=one_by_one,
         **source.prompts(),
     )
     about.write(folder)

@@ -28,23 +28,23 @@ _WEIGHTS = "model*.safetensors*"
 class ExportSource:
     """A model in float32 with its options, its query-side map apart, and where its moved documents are.
 
-    `calibration` are documents of the dataset, for formats that look at what goes through.
+    `documents` are some of the dataset's, for formats that look at what goes through.
     """
 
     name: str
     model: SentenceTransformer
     query_map: VectorMap | None
     moved: Path | None
-    calibration: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, name: str, options: EncoderOptions, calibration: tuple[str, ...] = ()) -> ExportSource:
+    def load(cls, name: str, options: EncoderOptions, documents: tuple[str, ...] = ()) -> ExportSource:
         """Returns a model by the name that load_encoder takes; raises EncoderError where it can't be loaded."""
         model = load_model(name, options)
         query_map = take_query_map(model)
         apply_options(model, options)
         moved = Path(locate_model(name)[0]) / MOVED if has_moved_documents(name) else None
-        return cls(name, model.eval(), query_map, moved, calibration)
+        return cls(name, model.eval(), query_map, moved, documents)
 
     @property
     def normalise(self) -> bool:
@@ -72,7 +72,7 @@ class ExportSource:
         if any(isinstance(module, Router) for module in self.model):
             raise EncoderError(
                 f"{self.name} takes queries and documents through modules of their own, which isn't one graph",
-                remedy="export it as fp16 or bf16; a query-side map that embedtune trained can be exported in any format",
+                remedy="export it as fp16 or bf16; an adapter that embedtune trained can be exported in any format",
             )
 
     def refuse_what_moved(self, format_name: str) -> None:
@@ -81,7 +81,7 @@ class ExportSource:
             what = "a map of queries" if self.query_map is not None else "moved documents"
             raise EncoderError(
                 f"{self.name} has {what}, which means nothing among the vectors of {format_name}",
-                remedy="export the model that it was made from, then train the adapter or NUDGE on the export's vectors",
+                remedy="export the model that it was made from",
             )
 
     def save(self, folder: Path, *, weights: bool) -> None:

@@ -15,12 +15,14 @@ from embedtune.models.backends import BACKENDS
 from embedtune.models.encoder import EncoderOptions, TextKind, Vectors
 from embedtune.models.exported_model import TOKENIZER, ExportedModel, Graph
 from embedtune.models.length_batches import batches_by_length
+from embedtune.models.sentence_transformer import choose_precision
 from embedtune.models.workers import in_threads
 
 __all__ = ["ExportedEncoder"]
 
-_TOKENS_PER_RUN = 2048
-"""More at once are no faster on a CPU."""
+_ONE_TEXT = 1
+"""Token budget on a CPU: each text alone is 1.4 times as fast as batches of 2,048 tokens, which are padded and leave
+the core's cache, and int8 scales, which are a whole call's, don't mix texts."""
 _FILL = {"attention_mask": 0, "token_type_ids": 0}
 _PART_OF = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
@@ -32,6 +34,7 @@ class ExportedEncoder:
         about = ExportedModel.read(folder)
         _refuse_what_is_fixed(about, options)
         self.about = about
+        self.precision = _chosen_precision(about, options)
         self.fingerprint = about.fingerprint(folder)
         self.max_length = options.max_length or about.max_length
         self._prompts: dict[TextKind, str] = {
@@ -43,9 +46,11 @@ class ExportedEncoder:
         self._tokenizer.no_truncation()
         self._cutting = Tokenizer.from_str(self._tokenizer.to_str())
         self._cutting.enable_truncation(self.max_length)
-        self._graph: Graph = BACKENDS.load(about.backend).load(folder / about.graph, options.device)
+        self._graph: Graph = BACKENDS.load(about.backend).load(
+            folder / about.graph, _device(about, options), self.precision
+        )
         self._workers = 1 if self._graph.on_gpu else torch.get_num_threads()
-        self._tokens_per_run = options.tokens_per_batch if self._graph.on_gpu else _TOKENS_PER_RUN
+        self._tokens_per_run = options.tokens_per_batch if self._graph.on_gpu else _ONE_TEXT
 
     @property
     def dim(self) -> int:
@@ -58,14 +63,14 @@ class ExportedEncoder:
         return {
             "weights": self.fingerprint,
             "max_length": self.max_length,
-            "precision": self.about.precision,
+            "precision": self.precision,
             "computed": self.about.backend,
             "normalise": self.about.similarity == "cosine",
             "dim": self.dim,
         }
 
     def __str__(self) -> str:
-        return f"{self.about.precision} by {self._graph}, at most {self.max_length} tokens a text"
+        return f"{self.precision} by {self._graph}, at most {self.max_length} tokens a text"
 
     def prompt(self, kind: TextKind) -> str:
         """Returns the text that is put before every query or document."""
@@ -86,13 +91,11 @@ class ExportedEncoder:
         lengths = np.fromiter((len(encoding.ids) for encoding in encodings), dtype=np.int64, count=len(texts))
 
         def run(positions: list[int]) -> Vectors:
-            return self._graph.run(
-                self._padded([encodings[i] for i in positions], int(lengths[positions].max())), output
-            )
+            inputs = self._padded([encodings[i] for i in positions], int(lengths[positions].max()))
+            return self._graph.run(inputs, output)
 
-        tokens = 1 if self.about.one_by_one else self._tokens_per_run
         share = -(-int(lengths.sum()) // self._workers)  # so that few texts still use every worker
-        batches = batches_by_length(lengths, min(tokens, max(share, 1)), padded=True)
+        batches = batches_by_length(lengths, min(self._tokens_per_run, max(share, 1)), padded=True)
         for positions, fresh in in_threads(batches, run, min(self._workers, len(texts))):
             vectors[positions] = fresh
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -116,13 +119,33 @@ class ExportedEncoder:
         return inputs
 
 
-def _refuse_what_is_fixed(about: ExportedModel, options: EncoderOptions) -> None:
-    """Raises EncoderError for options that an exported graph can't follow any more."""
-    if options.precision not in ("auto", about.precision):
+def _chosen_precision(about: ExportedModel, options: EncoderOptions) -> str:
+    """Returns what the graph is computed in; raises EncoderError where it can't be what is asked for."""
+    hardware = choose_precision("auto", torch.device("cpu"))
+    if options.precision == "auto":
+        return hardware if hardware in about.precisions else about.precisions[0]
+    if options.precision not in about.precisions:
         raise EncoderError(
-            f"the graph was exported in {about.precision}, found --precision {options.precision}",
+            f"the graph can be computed in {' or '.join(about.precisions)}, found --precision {options.precision}",
             remedy="leave --precision out, or export the model in another format",
         )
+    return options.precision
+
+
+def _device(about: ExportedModel, options: EncoderOptions) -> str:
+    """Returns the device; int8 products are for CPUs."""
+    if "int8" not in about.precisions:
+        return options.device
+    if options.device not in ("auto", "cpu"):
+        raise EncoderError(
+            f"an int8 graph is for a CPU, found device {options.device!r}",
+            remedy="use --device cpu, or export the model as onnx",
+        )
+    return "cpu"
+
+
+def _refuse_what_is_fixed(about: ExportedModel, options: EncoderOptions) -> None:
+    """Raises EncoderError for options that an exported graph can't follow any more."""
     if options.max_length is not None and options.max_length > about.max_length:
         raise EncoderError(
             f"the graph takes at most {about.max_length} tokens, found --max-length {options.max_length}",

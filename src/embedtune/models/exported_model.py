@@ -45,12 +45,9 @@ class ExportedModel(Options):
     max_length: int = Field(ge=2, description="Longest text in tokens, special tokens included.")
     dim: int = Field(ge=1, description="Length of one vector.")
     similarity: Literal["cosine", "dot"] = Field(description="How vectors are compared; of unit length for cosine.")
-    precision: str = Field(description="What the weights are kept in.")
+    precisions: tuple[str, ...] = Field(min_length=1, description="What it can be computed in, the usual one first.")
     pad_token_id: int = Field(description="The token that fills up shorter texts.")
     padding_side: Literal["left", "right"] = Field(description="Where it does.")
-    one_by_one: bool = Field(
-        default=False, description="Whether each text goes through alone, as int8 scales are a whole call's."
-    )
 
     @classmethod
     def read(cls, folder: Path) -> ExportedModel:

@@ -32,5 +32,5 @@ OPTIONS = OnnxOptions
 def export(source: ExportSource, folder: Path, options: OnnxOptions) -> Iterator[str]:
     """Writes the graph with the outputs last_hidden_state and sentence_embedding, and the folder around it."""
     written = write_graph(source, folder / _GRAPH, options.opset)
-    write_around(source, folder, backend="onnx", graph=_GRAPH, inputs=written.inputs, precision="float32")
+    write_around(source, folder, backend="onnx", graph=_GRAPH, inputs=written.inputs, precisions=["float32"])
     yield f"one graph of opset {options.opset}, at most {written.farthest:.1g} from the model in any place of a vector"

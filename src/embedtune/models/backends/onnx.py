@@ -52,8 +52,8 @@ class OnnxGraph:
         return found.astype(np.float32, copy=False)
 
 
-def load(path: Path, device: str) -> OnnxGraph:
-    """Returns the graph; raises EncoderError for a damaged file or a GPU that isn't there."""
+def load(path: Path, device: str, precision: str) -> OnnxGraph:
+    """Returns the graph, whose precision is fixed; raises EncoderError for a damaged file or a GPU that isn't there."""
     try:
         return OnnxGraph(path, device)
     except _FAILURES as error:
