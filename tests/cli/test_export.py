@@ -86,7 +86,7 @@ def test_what_is_not_good_enough_is_refused_unless_forced(embedtune, tiny_model,
 def test_int8_keeps_more_in_float_until_nothing_is_left_to_try(embedtune, tiny_model):
     done = embedtune(*words_of(tiny_model, "out", "--format", "onnx-int8", "--least-cosine", "1"))
     assert done.returncode == 3
-    steps = ["every layer", "queries, keys and values in float", "attention in float"]
+    steps = ["every layer", "the feed-forward layers' outputs in float", "these and queries, keys and values in float"]
     places = [done.stderr.index(f"a scale for each text, {words}") for words in steps]
     assert places == sorted(places)
 

@@ -24,7 +24,7 @@ def test_is_as_near_as_it_says(exported, tiny_model, name):
     cosines = done.proof.fidelity.cosines
     ours = load_encoder(done.folder).encode(TEXTS, "document")
     if name == "static":
-        assert cosines is None or cosines.mean > 0
+        assert cosines is None
         return
     exact = load_encoder(tiny_model, FLOAT32).encode(TEXTS, "document")
     used = [row for row, text in enumerate(TEXTS) if text]
@@ -32,16 +32,19 @@ def test_is_as_near_as_it_says(exported, tiny_model, name):
     assert LOWEST_COSINE[name] < cosines.lowest <= cosines.first_percentile <= cosines.mean < 1.0001
 
 
-@every_format
-def test_a_new_process_gives_the_same_vectors(exported, name, tmp_path):
-    folder = exported(name).folder
-    program = (
-        "import sys, numpy as np; from embedtune import load_encoder; "
-        f"np.save(sys.argv[2], load_encoder(sys.argv[1]).encode({TEXTS!r}, 'query'))"
-    )
-    subprocess.run([sys.executable, "-c", program, str(folder), str(tmp_path / "v.npy")], check=True)
-    here = load_encoder(folder).encode(TEXTS, "query")
-    np.testing.assert_allclose(np.load(tmp_path / "v.npy"), here, atol=1e-6)
+def test_a_new_process_gives_the_same_vectors(exported, tmp_path):
+    folders = [exported(name).folder for name in EXPORTERS.names() if name != "openvino"]
+    program = f"""
+import sys
+import numpy as np
+from embedtune import load_encoder
+vectors = [load_encoder(folder).encode({TEXTS!r}, "query") for folder in sys.argv[2:]]
+np.savez(sys.argv[1], *vectors)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "v.npz"), *map(str, folders)], check=True)
+    there = np.load(tmp_path / "v.npz")
+    for folder, name in zip(folders, there.files, strict=True):
+        np.testing.assert_allclose(there[name], load_encoder(folder).encode(TEXTS, "query"), atol=1e-6)
 
 
 @every_format

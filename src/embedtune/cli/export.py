@@ -12,10 +12,9 @@ import typer
 from embedtune import progress
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.export.export_options import ProofOptions
+from embedtune.export.export_options import ExportOptions, ProofOptions
 from embedtune.export.exporters import EXPORTERS
 from embedtune.models.encoder import EncoderOptions
-from embedtune.options import Options
 
 if TYPE_CHECKING:
     from embedtune.export.exporting import Exported
@@ -44,7 +43,7 @@ def _export_as(format_name: str) -> Callable[..., None]:
         ],
         data: Annotated[Path, typer.Option(help="Dataset that the export is compared with the model on.")],
         out: Annotated[Path, typer.Option(help="Folder for the exported model.")],
-        options: Options,
+        options: ExportOptions,
         proof_options: ProofOptions,
         encoder_options: EncoderOptions,
         format: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(EXPORTERS.names())}.")] = _DEFAULT,  # noqa: A002

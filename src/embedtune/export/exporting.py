@@ -99,7 +99,9 @@ def export(
         source = ExportSource.load(model, encoder_options, tuple(dataset.corpus.values())[:_DOCUMENTS_SHOWN])
         candidates = plugin.export(source, temporary, options)
         made = next(candidates)  # what can't be exported is said before the long comparison
-        prover = Prover(model, dataset, encoder_options, proof_options, cache or EmbeddingCache(None))
+        cache = cache or EmbeddingCache(None)
+        same_space = getattr(plugin, "SAME_SPACE", True)
+        prover = Prover(model, dataset, encoder_options, proof_options, cache, same_space=same_space)
         exported = _first_near(candidates, made, prover, temporary, folder, format_name, options)
         if exported.faults and not force:
             raise ExportRefusedError(exported)

@@ -23,7 +23,7 @@ __all__ = ["Cosines", "Fidelity", "Reference", "measure_fidelity"]
 
 @dataclass(frozen=True)
 class Cosines:
-    """Cosines of an export's vectors to the float32 model's; None where their lengths differ."""
+    """Cosines of an export's vectors to the float32 model's."""
 
     texts: int
     lowest: float
@@ -33,7 +33,7 @@ class Cosines:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Cosines of all texts, and the difference in retrieval: export minus float32."""
+    """Cosines of all texts (None for vectors of another space), and the difference in retrieval: export minus float32."""
 
     cosines: Cosines | None
     measure: str
@@ -77,15 +77,24 @@ class Reference:
 
 
 def measure_fidelity(
-    dataset: RetrievalDataset, reference: Reference, encoder: Encoder, cache: EmbeddingCache, options: ProofOptions
+    dataset: RetrievalDataset,
+    reference: Reference,
+    encoder: Encoder,
+    cache: EmbeddingCache,
+    options: ProofOptions,
+    *,
+    same_space: bool = True,
 ) -> Fidelity:
-    """Returns how an export differs from the float32 model on every document and query of the reference."""
+    """Returns how an export differs from the float32 model on every document and query of the reference.
+
+    Cosines mean something only where both have vectors in the `same_space`.
+    """
     evaluation = evaluate(dataset, DenseRetriever(encoder, reference.corpus, cache), split=options.split)
     comparison = compare(reference.evaluation, evaluation, CompareOptions(measure=options.measure, seed=options.seed))
-    documents = cache.encode(encoder, list(reference.corpus.values()), "document")
-    asked = cache.encode(encoder, list(reference.queries.values()), "query")
     cosines = None
-    if documents.shape == reference.documents.shape:
+    if same_space:
+        documents = cache.encode(encoder, list(reference.corpus.values()), "document")
+        asked = cache.encode(encoder, list(reference.queries.values()), "query")
         cosines = _cosines(np.concatenate([reference.documents, reference.asked]), np.concatenate([documents, asked]))
     return Fidelity(cosines, options.measure, comparison.queries, len(reference.corpus), comparison.main)
 

@@ -72,7 +72,10 @@ class Prover:
         encoder_options: EncoderOptions,
         options: ProofOptions,
         cache: EmbeddingCache,
+        *,
+        same_space: bool = True,
     ) -> None:
+        self.same_space = same_space
         self.dataset, self.options, self.cache = dataset, options, cache
         exact = encoder_options.model_copy(update={"precision": "float32", "forward": "auto", "processes": 1})
         self._encoder_options = encoder_options.model_copy(
@@ -86,7 +89,9 @@ class Prover:
     def fidelity(self, folder: Path) -> Fidelity:
         """Returns how near a folder's vectors and rankings are."""
         encoder = load_encoder(folder, self._encoder_options)
-        return measure_fidelity(self.dataset, self.reference, encoder, self.cache, self.options)
+        return measure_fidelity(
+            self.dataset, self.reference, encoder, self.cache, self.options, same_space=self.same_space
+        )
 
     def prove(self, folder: Path, fidelity: Fidelity) -> Proof:
         """Returns all figures of a folder."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import onnx
@@ -33,37 +34,41 @@ SCALES = {"dynamic": "a scale for each text", "static": "scales from documents"}
 _BACKBONE = "backbone"
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _QKV = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "q_lin", "k_lin", "v_lin", "qkv")
-_ATTENTION = ("attention", "attn")
 _CALIBRATING = 64
 """Documents; more move the scales of static quantisation little and take memory."""
 _PRODUCTS = ("MatMul", "Gemm")
+_LAYERS_NAMED = 12
 
 
 def layers_left_in_float(graph: Path, asked: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yields words and the names of the products that stay in float, fewer and fewer in int8.
 
-    Queries', keys' and values' projections lose the most; see docs/export.md. With `asked` there is
-    one choice, the layers whose name holds one of these words.
+    What comes out of a feed-forward layer's activation has the widest range and loses the most,
+    then come queries, keys and values; see docs/export.md. With `asked` there is one choice, the
+    layers whose name holds one of these words.
     """
-    scope_of = _scopes(graph)
-    outside = [name for name, scope in scope_of.items() if _BACKBONE not in scope]
-    steps = [("every layer", ()), ("queries, keys and values in float", _QKV), ("attention in float", _ATTENTION)]
+    products = _products(graph)
+    outside = [product.name for product in products if _BACKBONE not in product.scope]
+    inside = [product for product in products if _BACKBONE in product.scope]
     if asked:
-        unknown = [word for word in asked if not any(word in scope for scope in scope_of.values())]
-        if unknown:
-            layers = ", ".join(sorted({scope.split(", ")[-1].strip("'[] ") for scope in scope_of.values()})[:12])
-            raise OptionsError(f"no layer's name holds {unknown[0]!r} (the first ones: {layers})")
-        steps = [(f"{', '.join(asked)} in float", tuple(asked))]
-    before: list[str] | None = None
-    for words, parts in steps:
-        names = outside + [
-            name
-            for name, scope in scope_of.items()
-            if name not in outside and any(part in scope.lower() for part in parts)
-        ]
-        if names != before:
-            yield words, names
-        before = names
+        _refuse_unknown(asked, inside)
+        named = [product.name for product in inside if any(word in product.scope for word in asked)]
+        yield f"{', '.join(asked)} in float", outside + named
+        return
+    narrowing = [product.name for product in inside if product.narrows]
+    attending = [product.name for product in inside if any(part in product.scope.lower() for part in _QKV)]
+    yield "every layer", outside
+    if narrowing:
+        yield "the feed-forward layers' outputs in float", outside + narrowing
+    if attending:
+        yield "these and queries, keys and values in float", outside + narrowing + attending
+
+
+def _refuse_unknown(asked: Sequence[str], products: Sequence[_Product]) -> None:
+    for word in asked:
+        if not any(word in product.scope for product in products):
+            layers = ", ".join(sorted({product.scope for product in products})[:_LAYERS_NAMED])
+            raise OptionsError(f"no layer's name holds {word!r} (the first ones: {layers})")
 
 
 def quantise(plain: Path, path: Path, in_float: Sequence[str], source: ExportSource, options: Int8Options) -> None:
@@ -84,6 +89,14 @@ def quantise(plain: Path, path: Path, in_float: Sequence[str], source: ExportSou
             quantize_static(
                 str(plain), str(path), reader, quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, **shared
             )
+
+
+class _Product(NamedTuple):
+    """A product with weights: its name, the module it comes from, and whether fewer numbers come out than go in."""
+
+    name: str
+    scope: str
+    narrows: bool
 
 
 class _Documents(CalibrationDataReader):
@@ -108,15 +121,19 @@ def _inputs(graph: Path) -> list[str]:
     return [name for name in INPUTS if name in given]
 
 
-def _scopes(graph: Path) -> dict[str, str]:
-    """Returns the name of each product with weights → the modules it came from."""
+def _products(graph: Path) -> list[_Product]:
+    """Returns the products with weights, in the graph's order."""
     content = onnx.load(str(graph), load_external_data=False).graph
-    weights = {weight.name for weight in content.initializer}
-    return {
-        node.name: next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
-        for node in content.node
-        if node.op_type in _PRODUCTS and node.input[1] in weights
-    }
+    shape_of = {weight.name: tuple(weight.dims) for weight in content.initializer}
+    found = []
+    for node in content.node:
+        if node.op_type in _PRODUCTS and node.input[1] in shape_of:
+            wide, narrow = shape_of[node.input[1]]
+            flipped = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+            scopes = [entry.value for entry in node.metadata_props if entry.key == _SCOPES]
+            scope = ast.literal_eval(scopes[0])[-2:] if scopes else [""]
+            found.append(_Product(node.name, scope[0], narrow > wide if flipped else wide > narrow))
+    return found
 
 
 def _has_vnni() -> bool:

@@ -49,7 +49,7 @@ class ExportSource:
     @property
     def normalise(self) -> bool:
         """Returns whether vectors have unit length."""
-        return self.model.similarity_fn_name == "cosine"
+        return bool(self.model.similarity_fn_name == "cosine")
 
     def refuse_without_graph(self) -> None:
         """Raises EncoderError where queries or documents don't go through one transformer and its pooling."""

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ def measure_speed(
     chosen = random.Random(options.seed).sample(list(documents), min(options.speed_documents, len(documents)))
     asked = [queries[place % len(queries)] for place in range(options.speed_queries)]
     in_bulk: list[Callable[[], object]] = [
-        lambda: plain.encode_document(chosen, show_progress_bar=False),
-        lambda: encoder.encode(chosen, "document"),
+        partial(plain.encode_document, chosen, show_progress_bar=False),
+        partial(encoder.encode, chosen, "document"),
     ]
     with progress.task("measure the speed", total=options.rounds + len(asked)) as measuring:
         for run in in_bulk:
@@ -70,20 +71,19 @@ def measure_speed(
             measuring.advance()
         latencies = []
         for query in asked:
-            latencies.append(
-                [
-                    _seconds(lambda query=query: plain.encode_query([query], show_progress_bar=False)),
-                    _seconds(lambda query=query: encoder.encode([query], "query")),
-                ]
-            )
+            single: list[Callable[[], object]] = [
+                partial(plain.encode_query, [query], show_progress_bar=False),
+                partial(encoder.encode, [query], "query"),
+            ]
+            latencies.append([_seconds(run) for run in single])
             measuring.advance()
     paces = [
         Pace(
             len(chosen) / statistics.median(bulk),
-            float(np.quantile(single, 0.5)) * 1000,
-            float(np.quantile(single, 0.95)) * 1000,
+            float(np.quantile(alone, 0.5)) * 1000,
+            float(np.quantile(alone, 0.95)) * 1000,
         )
-        for bulk, single in zip(zip(*rounds, strict=True), zip(*latencies, strict=True), strict=True)
+        for bulk, alone in zip(zip(*rounds, strict=True), zip(*latencies, strict=True), strict=True)
     ]
     return Speed(len(chosen), len(asked), *paces)
 

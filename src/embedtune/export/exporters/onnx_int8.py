@@ -29,8 +29,8 @@ class Int8Options(OnnxOptions):
     )
     left_in_float: tuple[str, ...] = Field(
         default=(),
-        description="Parts of layer names that stay in float, such as query; default: none, then more and more of the "
-        "attention until the limits are kept.",
+        description="Parts of layer names that stay in float, such as query; default: none, then more and more until "
+        "the limits are kept.",
     )
     embeddings: bool = Field(default=True, description="Keep the table of tokens in int8 too, for the size.")
     reduce_range: bool | None = Field(
@@ -51,7 +51,7 @@ OPTIONS = Int8Options
 
 
 def export(source: ExportSource, folder: Path, options: Int8Options) -> Iterator[str]:
-    """Writes the graph with int8 products, at first in every layer, then with the attention in float.
+    """Writes the graph with int8 products, at first in every layer, then with the sensitive ones in float.
 
     Weights have a scale for each output channel; pooling and a map of queries stay in float. Dynamic
     scales are a whole call's, so a runtime should give each text alone, as embedtune does: a vector

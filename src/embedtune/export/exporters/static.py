@@ -16,7 +16,7 @@ from embedtune.export.export_options import ExportOptions
 from embedtune.export.source import ExportSource
 from embedtune.export.token_vectors import principal_parts, token_vectors, token_weights
 
-__all__ = ["OPTIONS", "StaticOptions", "export"]
+__all__ = ["OPTIONS", "SAME_SPACE", "StaticOptions", "export"]
 
 
 class StaticOptions(ExportOptions):
@@ -29,6 +29,7 @@ class StaticOptions(ExportOptions):
 
 
 OPTIONS = StaticOptions
+SAME_SPACE = False
 
 
 def export(source: ExportSource, folder: Path, options: StaticOptions) -> Iterator[str]:
