@@ -71,9 +71,15 @@ def _refuse_to_overwrite(fix: Path, dataset: Path, overwrite: bool) -> None:
 
 
 def _facts(name: str, options: EncoderOptions) -> EncoderFacts:
+    from embedtune.models.exported_encoder import ExportedEncoder
+    from embedtune.models.exported_model import is_exported
     from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
 
-    encoder = SentenceTransformerEncoder(load_model(name, options), options)
+    encoder: ExportedEncoder | SentenceTransformerEncoder
+    if is_exported(name):
+        encoder = ExportedEncoder(Path(name).expanduser(), options)
+    else:
+        encoder = SentenceTransformerEncoder(load_model(name, options), options)
     return EncoderFacts(
         name, encoder.max_length, encoder.count_tokens, encoder.prompt("query"), encoder.prompt("document")
     )

@@ -12,6 +12,7 @@ from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.compress import compress_command
 from embedtune.cli.eval import eval_command
+from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
 from embedtune.cli.import_ import import_app
@@ -38,8 +39,10 @@ VERBS = (
     "train",
     "merge",
     "gate",
+    "export",
     "compress",
     "publish",
+    "card",
 )
 
 
@@ -72,6 +75,7 @@ app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
 app.command("merge")(merge_command)
 app.command("gate")(gate_command)
+app.command("export", cls=ExportCommand)(export_command)
 app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
 app.command("card")(card_command)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from embedtune.cli.flags import command
-from embedtune.errors import OptionsError
+from embedtune.errors import EmbedtuneError
 from embedtune.registry import Registry
 
 __all__ = ["plugin_command"]
@@ -21,14 +21,14 @@ def plugin_command(
     """Returns the class of a verb that becomes the command of the plugin named by `flag`, such as --method.
 
     `make` takes the plugin's name and returns its function, as flags.command wants it. An unknown
-    plugin ends with exit status 2.
+    plugin, or one whose package isn't installed, ends with exit status 2.
     """
 
     class PluginCommand(TyperCommand):
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             try:
                 function = command(make(_named(flag, args, default)))
-            except OptionsError as error:
+            except EmbedtuneError as error:
                 typer.echo(f"embedtune: {error}", err=True)
                 raise typer.Exit(2) from None
             listed = " ".join(f"{name}: {plugins.summary(name)}" for name in plugins.names())

@@ -90,19 +90,24 @@ class Encoder(Protocol):
 def load_encoder(name: str | Path, options: EncoderOptions | None = None) -> Encoder:
     """Returns the encoder of that name: "minilm", a folder, or a model on the Hugging Face Hub.
 
-    A tuned model's folder brings its query-side map and its moved documents. Raises EncoderError
-    where it can't be found, reached or loaded.
+    A tuned model's folder brings its query-side map and its moved documents, an exported folder
+    its graph. Raises EncoderError where it can't be found, reached or loaded.
     """
+    from embedtune.models.exported_encoder import ExportedEncoder
+    from embedtune.models.exported_model import is_exported
     from embedtune.models.moved_documents import MovedDocuments, has_moved_documents
     from embedtune.models.sentence_transformer import load_model
     from embedtune.models.tuned_encoder import TunedEncoder
     from embedtune.models.vector_map import take_query_map
 
     options = options or EncoderOptions()
-    model = load_model(str(name), options)
-    query_map = take_query_map(model)
     moved = MovedDocuments.read(Path(name).expanduser()) if has_moved_documents(str(name)) else None
     base: Encoder
+    if is_exported(name):
+        base = ExportedEncoder(Path(name).expanduser(), options)
+        return base if moved is None else TunedEncoder(base, None, moved)
+    model = load_model(str(name), options)
+    query_map = take_query_map(model)
     if options.processes > 1 or "," in options.device:
         from embedtune.models.pool import EncoderPool
 

@@ -17,6 +17,7 @@ from embedtune import progress
 from embedtune.data.hub import hub_reachable, why_unreachable
 from embedtune.errors import EncoderError
 from embedtune.models.encoder import EncoderOptions, Precision, TextKind, Vectors
+from embedtune.models.exported_model import refuse_gradients
 from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.forward import Forward, PackedForward, PaddedForward, count_tokens, with_halving
 from embedtune.models.length_batches import batches_by_length
@@ -237,6 +238,7 @@ def choose_precision(precision: Precision, device: torch.device) -> str:
 
 def load_model(name: str, options: EncoderOptions) -> SentenceTransformer:
     """Returns the sentence-transformers model of that name; see load_encoder."""
+    refuse_gradients(name)
     place, offline = locate_model(name)
     if Path(place).is_dir() and not (Path(place) / "modules.json").is_file():
         progress.say(f"warning: {place} has no modules.json, so mean pooling is assumed")

@@ -44,7 +44,7 @@ class VectorMap:
                 "so queries and documents could no longer be compared",
                 remedy="make the tuned model again",
             )
-        self._route = nn.Sequential(Normalize(), *self.modules, Normalize()).eval()
+        self.route = nn.Sequential(Normalize(), *self.modules, Normalize()).eval()
 
     @classmethod
     def linear(cls, update: Tensor) -> VectorMap:
@@ -83,7 +83,7 @@ class VectorMap:
     def apply(self, vectors: Vectors) -> Vectors:
         """Returns the mapped vectors, (n, dim) float32 of unit length."""
         mapped = [
-            self._route({"sentence_embedding": part})["sentence_embedding"]
+            self.route({"sentence_embedding": part})["sentence_embedding"]
             for part in torch.split(torch.from_numpy(vectors), _ROWS_PER_STEP)
         ]
         result: Vectors = torch.cat(mapped).numpy() if mapped else vectors
@@ -110,7 +110,7 @@ class VectorMap:
 
     def attach(self, model: SentenceTransformer) -> None:
         """Puts the map on the model's query route; documents are encoded as before."""
-        model.append(Router({_QUERY: [*self._route], _DOCUMENT: []}, default_route=_DOCUMENT, allow_empty_key=False))
+        model.append(Router({_QUERY: [*self.route], _DOCUMENT: []}, default_route=_DOCUMENT, allow_empty_key=False))
 
     def fold(self) -> Folded:
         """Returns A such that (A q)·(A d) comes nearest to (q + update q)·d, for a store with one map for both.

@@ -1,0 +1,150 @@
+"""What does each export format keep and gain? The table in docs/export.md.
+
+    python benchmarks/export_table.py SHARED_DATA CHINESE_ENCODER WORK_FOLDER [MODEL ...]
+
+SHARED_DATA is the folder of real collections, CHINESE_ENCODER what chinese_encoder.py trained. The
+tuned model and the adapter are trained into WORK_FOLDER first. Each row is written to
+benchmarks/export_table.json when it is done, and rows that are there are kept; MODEL names those to do.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.errors import EmbedtuneError
+from embedtune.export.export_options import ProofOptions
+from embedtune.export.exporters import EXPORTERS
+from embedtune.export.exporting import export
+from embedtune.models.cache import EmbeddingCache
+from measuring import SEED, write_result
+
+PAGE = Path(__file__).parents[1] / "docs" / "export.md"
+BEGIN, END = "<!-- made by benchmarks/export_table.py -->", "<!-- end -->"
+FORMATS = (
+    ("fp16", {}),
+    ("bf16", {}),
+    ("onnx", {}),
+    ("onnx-int8", {}),
+    ("onnx-int8", {"scales": "static"}),
+    ("onnx-int8", {"left_in_float": ("query", "key", "value")}),
+    ("openvino", {}),
+    ("static", {}),
+)
+MOST_DOCUMENTS = 800
+
+
+class Subject(NamedTuple):
+    """A model, and the dataset and split that it is measured on."""
+
+    model: str
+    dataset: Path
+    split: str
+
+
+def subjects(shared: Path, chinese: Path, work: Path) -> dict[str, Subject]:
+    """Returns the four models, the two that are trained being trained where they aren't there yet."""
+    english, cmrc = shared / "chroma-chunk-eval" / "dataset.json", shared / "cmrc2018" / "dataset.json"
+    trainings = {"tuned": ["--epochs", "1", "--max-length", "128", "--negatives", "0"], "adapter": []}
+    for name, flags in trainings.items():
+        if not (work / name).exists():
+            method = "full" if name == "tuned" else name
+            words = ["train", str(english), "--encoder", "minilm", "--method", method, "--out", str(work / name)]
+            words += ["--cache-dir", str(work / "cache"), *flags]
+            subprocess.run([sys.executable, "-m", "embedtune", *words], check=True)
+    return {
+        "minilm": Subject("minilm", english, "all"),
+        "tuned": Subject(str(work / "tuned"), english, "test"),
+        "adapter": Subject(str(work / "adapter"), english, "test"),
+        "Chinese": Subject(str(chinese), cmrc, "test"),
+    }
+
+
+def row(subject: Subject, format_name: str, flags: Mapping[str, Any], work: Path, label: str) -> dict[str, Any]:
+    """Returns one export's figures, or why there is none."""
+    dataset = RetrievalDataset.read(subject.dataset)
+    proof = ProofOptions(split=subject.split, max_documents=MOST_DOCUMENTS, speed_documents=48, seed=SEED)
+    try:
+        done = export(
+            subject.model,
+            dataset,
+            work / label.replace(" ", "-"),
+            format_name=format_name,
+            options=EXPORTERS.load(format_name).OPTIONS(**flags),
+            proof_options=proof,
+            cache=EmbeddingCache(work / "cache"),
+            force=True,
+            overwrite=True,
+        )
+    except EmbedtuneError as error:
+        return {"refused": error.found}
+    return {key: value for key, value in done.to_json().items() if key != "folder"}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the Markdown lines of docs/export.md."""
+    lines = []
+    for name, formats in rows.items():
+        whole = next(one for one in formats.values() if "fidelity" in one)
+        plain, pace = whole["fidelity"]["difference"]["mean_a"], whole["speed"]["float32"]
+        lines += [
+            f"### {name}",
+            "",
+            f"{whole['fidelity']['documents']:,} documents, {whole['fidelity']['queries']:,} queries. float32: "
+            f"`ndcg_at_10` {plain:.4f}, {whole['float32_size_bytes'] / 1e6:.1f} MB, one query "
+            f"{pace['query_ms_p50']:.1f} ms.",
+            "",
+            "| format | cosine: lowest, 1st percentile, mean | `ndcg_at_10` (95 % interval of the difference) "
+            "| documents/s, times float32's | one query, ms: median, 95th percentile (float32) | MB |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [f"| {label} | {' | '.join(cells(one))} |" for label, one in formats.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cells(one: Mapping[str, Any]) -> list[str]:
+    """Returns a row's cells after the first."""
+    if "refused" in one:
+        return [f"can't be: {one['refused'].partition(' has ')[2] or one['refused']}", "", "", "", ""]
+    fidelity, speed = one["fidelity"], one["speed"]
+    difference, cosines, here, plain = fidelity["difference"], fidelity["cosines"], speed["exported"], speed["float32"]
+    low, high = difference["interval"]
+    faults = ", refused" if one["faults"] else ""
+    return [
+        "other dimensions"
+        if cosines is None
+        else f"{cosines['lowest']:.4f}, {cosines['first_percentile']:.4f}, {cosines['mean']:.5f}",
+        f"{difference['mean_b']:.4f} ({low:+.4f} to {high:+.4f}){faults}",
+        f"{speed['ratio']:.2f}",
+        f"{here['query_ms_p50']:.1f}, {here['query_ms_p95']:.1f} ({plain['query_ms_p50']:.1f}, "
+        f"{plain['query_ms_p95']:.1f})",
+        f"{one['size_bytes'] / 1e6:.1f}",
+    ]
+
+
+def main() -> None:
+    """Measures what isn't there yet and writes the table."""
+    shared, chinese, work = (Path(word) for word in sys.argv[1:4])
+    work.mkdir(parents=True, exist_ok=True)
+    path = Path(__file__).with_suffix(".json")
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    for name, subject in subjects(shared, chinese, work).items():
+        if sys.argv[4:] and name not in sys.argv[4:]:
+            continue
+        for format_name, flags in FORMATS:
+            label = " ".join([format_name, *("static scales" if key == "scales" else "QKV in float" for key in flags)])
+            if label not in rows.setdefault(name, {}):
+                rows[name][label] = row(subject, format_name, flags, work, f"{name} {label}")
+                write_result(__file__, {"rows": rows, "most_documents": MOST_DOCUMENTS})
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""A sentence-transformers folder with weights in float16: half the size, loads like the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from embedtune.export.half_weights import HalfOptions, save_half
+from embedtune.export.source import ExportSource
+
+__all__ = ["OPTIONS", "export"]
+
+OPTIONS = HalfOptions
+
+
+def export(source: ExportSource, folder: Path, options: HalfOptions) -> Iterator[str]:
+    """Writes the transformer's weights in float16; pooling and a map of queries stay as they are."""
+    yield save_half(source, folder, "float16")
