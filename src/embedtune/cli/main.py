@@ -14,13 +14,14 @@ from embedtune.cli.filter import filter_command
 from embedtune.cli.import_ import import_app
 from embedtune.cli.mine import mine_command
 from embedtune.cli.quickstart import quickstart_command
+from embedtune.cli.report import report_command
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
 
 __all__ = ["app", "main"]
 
-VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train")
+VERBS = ("quickstart", "import", "check", "split", "eval", "compare", "synth", "filter", "mine", "train", "report")
 
 
 class VerbsInOrder(TyperGroup):
@@ -50,6 +51,7 @@ app.command("synth", cls=SynthCommand)(synth_command)
 app.command("filter")(filter_command)
 app.command("mine")(mine_command)
 app.command("train", cls=TrainCommand)(train_command)
+app.command("report")(report_command)
 
 
 def main() -> None:

@@ -1,0 +1,120 @@
+"""What to do, from the systems' results and the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from embedtune.evaluate.comparison import CompareOptions, Difference, compare
+from embedtune.evaluate.evaluation import Evaluation
+from embedtune.report.catalogue import say
+from embedtune.report.content import Decision, GuardResult, SystemResult, Words
+
+__all__ = ["decide"]
+
+_SIGNIFICANCE = 0.05
+_POINTS = "2"
+
+
+def decide(
+    evaluations: Mapping[str, Evaluation],
+    systems: Sequence[SystemResult],
+    *,
+    proposed: str,
+    guards: Sequence[GuardResult] = (),
+    options: CompareOptions | None = None,
+) -> Decision:
+    """Returns whether to use the proposed system in place of the first.
+
+    Nothing is chosen here by its scores: the caller names what is proposed. Another system is only
+    mentioned where it is better than the one to be used, by Holm's correction of p for their number.
+    """
+    options = options or CompareOptions()
+    base = systems[0]
+    system = next(result for result in systems if result.name == proposed)
+    if system.against is None:
+        return Decision("keep", say("decision.alone", system=base.name), [_level(base, options.measure)])
+    change = _shown(system.against) and system.against.mean > 0
+    used = system.name if change else base.name
+    reasons = [_difference(base, system, system.against, options.measure), _wins(system, base)]
+    if not _shown(system.against):
+        reasons += _needed(evaluations[base.name], evaluations[proposed], options)
+    reasons += [_guard(guard) for guard in guards]
+    rivals = [name for name in evaluations if name not in (base.name, proposed)]
+    reasons += _better(used, rivals, evaluations, options)
+    names = {"system": system.name, "base": base.name}
+    harmed = ", ".join(guard.name for guard in guards if _harmed(guard))
+    if change and harmed:
+        return Decision("warn", say("decision.harms", guards=harmed, **names), reasons)
+    if change:
+        return Decision("change", say("decision.use", **names), reasons)
+    key = "decision.worse" if _shown(system.against) else "decision.keep"
+    return Decision("keep", say(key, **names), reasons)
+
+
+def _shown(difference: Difference) -> bool:
+    return difference.p < _SIGNIFICANCE
+
+
+def _harmed(guard: GuardResult) -> bool:
+    """What a gate said counts; without one, a loss that luck hardly explains."""
+    if guard.passed is not None:
+        return not guard.passed
+    return _shown(guard.difference) and guard.difference.mean < 0
+
+
+def _level(base: SystemResult, measure: str) -> Words:
+    low, high = base.interval
+    return say("reason.level", measure=measure, mean=base.means[measure], low=low, high=high)
+
+
+def _difference(base: SystemResult, system: SystemResult, difference: Difference, measure: str) -> Words:
+    low, high = difference.interval
+    return say(
+        "reason.difference",
+        measure=measure,
+        base=base.name,
+        system=system.name,
+        a=difference.mean_a,
+        b=difference.mean_b,
+        difference=difference.mean,
+        low=low,
+        high=high,
+        p=difference.p,
+    )
+
+
+def _wins(system: SystemResult, base: SystemResult) -> Words:
+    return say(
+        "reason.wins",
+        system=system.name,
+        base=base.name,
+        wins=system.wins,
+        losses=system.losses,
+        ties=system.ties,
+    )
+
+
+def _needed(a: Evaluation, b: Evaluation, options: CompareOptions) -> list[Words]:
+    needed = compare(a, b, options).queries_needed.get(_POINTS)
+    asked = len(a.scores.query_ids)
+    return [] if needed is None else [say("reason.needed", points=_POINTS, needed=needed, queries=asked)]
+
+
+def _guard(guard: GuardResult) -> Words:
+    key = "reason.guard_harmed" if _harmed(guard) else "reason.guard"
+    low, high = guard.difference.interval
+    return say(key, guard=guard.name, difference=guard.difference.mean, low=low, high=high, queries=guard.queries)
+
+
+def _better(
+    used: str, rivals: Sequence[str], evaluations: Mapping[str, Evaluation], options: CompareOptions
+) -> list[Words]:
+    """Returns a sentence for each rival that is better; see Holm 1979 (https://www.jstor.org/stable/4615733)."""
+    found = [(compare(evaluations[used], evaluations[name], options).main, name) for name in rivals]
+    said = []
+    for place, (difference, name) in enumerate(sorted(found, key=lambda one: one[0].p)):
+        if difference.p * (len(found) - place) >= _SIGNIFICANCE:
+            break
+        if difference.mean > 0:
+            said.append(say("reason.better", rival=name, used=used, difference=difference.mean, p=difference.p))
+    return said
