@@ -1,4 +1,7 @@
-"""Headless Chromium over its debugging pipe (https://chromedevtools.github.io/devtools-protocol/), without a package."""
+"""Headless Chromium over its debugging pipe, without a package.
+
+https://chromedevtools.github.io/devtools-protocol/
+"""
 
 from __future__ import annotations
 
@@ -86,11 +89,11 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
         self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    def picture(self, path: Path, *, whole: bool = False, format: str = "png", **clip: float) -> None:
+    def picture(self, path: Path, *, whole: bool = False, kind: str = "png", **clip: float) -> None:
         extra = {"clip": {"scale": 1, **clip}} if clip else {}
-        if format == "webp":
+        if kind == "webp":
             extra["quality"] = 82
-        data = self.send("Page.captureScreenshot", format=format, captureBeyondViewport=whole or bool(clip), **extra)
+        data = self.send("Page.captureScreenshot", format=kind, captureBeyondViewport=whole or bool(clip), **extra)
         path.write_bytes(base64.b64decode(data["data"]))
 
     @property

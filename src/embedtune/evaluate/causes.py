@@ -97,10 +97,8 @@ class CauseFinder:
     def _hides_a_positive(
         self, query: frozenset[str], asked: Asked, miss: Miss, agreed: Collection[str] | None
     ) -> bool:
-        """A document above has the reference answer, or nearly all of the query's terms, as many as the relevant one."""
-        candidates = [
-            document_id for document_id in miss.above[:_LOOKED_AT] if agreed is None or document_id in agreed
-        ]
+        """A document above has the reference answer, or nearly all of the query's terms."""
+        candidates = [document_id for document_id in miss.above[:_LOOKED_AT] if agreed is None or document_id in agreed]
         if _says_something(asked.answer) and not _contains(asked.text, asked.answer):
             return any(_contains(self._corpus[document_id], asked.answer) for document_id in candidates)
         if len(query) < _FEWEST_TERMS:
@@ -121,10 +119,10 @@ class CauseFinder:
     def _shares_few_terms(self, query: frozenset[str], miss: Miss) -> bool:
         """The relevant document has few of the query's terms, the first one above it has more."""
         covered = self._covered(query, miss.document_id)
-        return bool(query) and covered < _HARDLY_COVERED and covered < self._covered(query, miss.above[0])
+        return covered < _HARDLY_COVERED and covered < self._covered(query, miss.above[0])
 
     def _covered(self, query: frozenset[str], document_id: str) -> float:
-        return len(query & self._terms(document_id)) / len(query)
+        return len(query & self._terms(document_id)) / max(1, len(query))
 
     def _similar(self, one: str, other: str) -> bool:
         lengths = sorted((len(self._corpus[one]), len(self._corpus[other])))

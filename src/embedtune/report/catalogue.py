@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import string
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 from markupsafe import Markup
 
@@ -15,6 +17,17 @@ __all__ = ["LANGUAGES", "both", "catalogue", "say"]
 
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 """A catalogue's name → what HTML calls the language."""
+
+
+class _Formatter(string.Formatter):
+    """Writes negative numbers with a minus sign, as the tables do; names keep their hyphens."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        written = super().format_field(value, format_spec)
+        return written.replace("-", "\N{MINUS SIGN}") if isinstance(value, int | float) else written
+
+
+_FORMATTER = _Formatter()
 
 
 @functools.cache
@@ -27,13 +40,13 @@ def catalogue(language: str) -> Mapping[str, str]:
 
 def say(key: str, **values: object) -> Words:
     """Returns the words of a key with the values in their places; raises KeyError for an unknown key."""
-    return Words(*(catalogue(language)[key].format(**values) for language in LANGUAGES))
+    return Words(*(_FORMATTER.vformat(catalogue(language)[key], (), values) for language in LANGUAGES))
 
 
 def both(words: Words) -> Markup:
     """Returns the words as HTML in both languages, of which the page shows one; text is escaped."""
     if words.en == words.zh:
-        return Markup(words.en) if isinstance(words.en, Markup) else Markup("{}").format(words.en)
+        return Markup("{}").format(words.en)
     spans = [
         Markup('<span class="w {}" lang="{}">{}</span>').format(name, tag, text)
         for (name, tag), text in zip(LANGUAGES.items(), words, strict=True)

@@ -79,9 +79,7 @@ def collect(sources: ReportSources, options: ReportOptions | None = None) -> Rep
         curves=[read_curve(folder) for folder in sources.models],
         dataset=_facts(sources, dataset),
         mining=None if sources.mining is None else read_mining(sources.mining),
-        explorer=explore(
-            dataset, evaluations, measure=options.measure, shown=(base, proposed), kept=kept, qrels=qrels
-        ),
+        explorer=explore(dataset, evaluations, measure=options.measure, shown=(base, proposed), kept=kept, qrels=qrels),
         made_with=_made_with(),
     )
 
@@ -159,4 +157,4 @@ def _name(dataset: Path) -> str:
 
 def _made_with() -> dict[str, str]:
     made = provenance()
-    return {"created": made["created"]} | made["versions"]
+    return {"created": str(made["created"]), **made["versions"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -66,7 +67,7 @@ def _short(value: float, among: Sequence[float]) -> str:
     """Returns a tick's value with as many decimals as its neighbours need."""
     if max(abs(tick) for tick in among) >= 10_000 and all(tick % 1000 == 0 for tick in among if tick >= 1000):
         return f"{value / 1000:g}k"
-    steps = [abs(b - a) for a, b in zip(among, among[1:], strict=False)]
+    steps = [abs(b - a) for a, b in pairwise(among)]
     step = min(steps, default=1.0)
     decimals = next((places for places in range(6) if abs(step * 10**places - round(step * 10**places)) < 1e-6), 6)
     return f"{value:,.{decimals}f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,7 +86,9 @@ def read_findings(path: Path) -> list[Finding]:
     return _shaped(
         path,
         "embedtune check --json",
-        lambda: [Finding(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}) for one in found or ()],
+        lambda: [
+            replace(Finding(**one), ids=tuple(one["ids"]), examples=tuple(one["examples"])) for one in found or ()
+        ],
     )
 
 
