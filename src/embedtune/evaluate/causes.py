@@ -24,6 +24,7 @@ _FULLY_COVERED = 0.8
 _HARDLY_COVERED = 1 / 3
 _FEWEST_TERMS = 3
 _SHORTEST_ANSWER = 4
+_PIECES, _PIECE, _SHARED_PIECES = 10, 12, 0.2
 _KEPT_DOCUMENTS = 20_000
 
 
@@ -66,6 +67,7 @@ class CauseFinder:
         self._kept = kept
         self._terms = lru_cache(_KEPT_DOCUMENTS)(self._terms_of)
         self._kept_terms = lru_cache(_KEPT_DOCUMENTS)(self._terms_read)
+        self._normalised = lru_cache(_KEPT_DOCUMENTS)(lambda document_id: normalise_text(corpus[document_id]))
         self._shingles = lru_cache(_KEPT_DOCUMENTS)(self._shingles_of)
 
     def causes(self, asked: Asked, ranking: Sequence[str], agreed: Collection[str] | None = None) -> tuple[Cause, ...]:
@@ -125,8 +127,7 @@ class CauseFinder:
         return len(query & self._terms(document_id)) / max(1, len(query))
 
     def _similar(self, one: str, other: str) -> bool:
-        lengths = sorted((len(self._corpus[one]), len(self._corpus[other])))
-        if lengths[0] < NEAR_DOCUMENT / 2 * lengths[1]:
+        if not _may_be_near(self._normalised(one), self._normalised(other)):
             return False
         a, b = self._shingles(one), self._shingles(other)
         return len(a & b) >= NEAR_DOCUMENT * len(a | b)
@@ -156,6 +157,16 @@ def kept_by(count_tokens: Callable[[list[str]], list[int]], max_tokens: int) -> 
         return text[:low]
 
     return kept
+
+
+def _may_be_near(one: str, other: str) -> bool:
+    """Returns whether two texts are near enough in length and share some of a few pieces, which is soon seen."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < NEAR_DOCUMENT / 2 * len(long):
+        return False
+    step = max(1, len(short) // _PIECES)
+    pieces = [short[start : start + _PIECE] for start in range(0, len(short), step)]
+    return sum(piece in long for piece in pieces) >= _SHARED_PIECES * len(pieces)
 
 
 def _says_something(answer: str) -> bool:

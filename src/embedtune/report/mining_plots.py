@@ -11,7 +11,7 @@ from embedtune.report.svg import element, label, picture, words_label
 
 __all__ = ["ranks_plot", "scores_plot"]
 
-_LEFT, _TOP, _BOTTOM = 78, 24, 6
+_LEFT, _TOP, _BOTTOM = 88, 24, 6
 _THICKNESS, _GAP = 11, 8
 _ROOM_FOR_COUNT = 52
 _RANDOM = "random"
@@ -32,7 +32,7 @@ def scores_plot(figures: MiningFigures) -> Markup | None:
     rows = [
         (Words(name, name), [row.negatives, row.positives])
         for row in figures.scores
-        for name in [f"{row.low:.2f}–{row.high:.2f}"]
+        for name in [f"{row.low:.2f} … {row.high:.2f}".replace("-", "\N{MINUS SIGN}")]
     ]
     return _bars(say("plot.scores"), rows, ("bar", "bar positive"))
 

@@ -11,7 +11,7 @@ from embedtune.report.content import GuardResult, ReportContent, SystemCosts, Sy
 __all__ = ["Parts", "cost_columns", "cost_value", "guard_outcome", "kept_words", "number"]
 
 _SIDE_MEASURES = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "map_at_10")
-_SHOWN_BESIDE = 3
+_SHOWN_BESIDE = 2
 _SIGNIFICANCE = 0.05
 _MINUS = "\N{MINUS SIGN}"
 

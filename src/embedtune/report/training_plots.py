@@ -11,7 +11,7 @@ from embedtune.report.svg import element, linear, picture
 
 __all__ = ["interval_bar", "loss_plot", "score_curve"]
 
-_WIDTH, _HEIGHT, _MARGIN = 150, 18, 6
+_WIDTH, _HEIGHT, _MARGIN = 112, 18, 5
 
 
 def interval_bar(

@@ -82,13 +82,8 @@
       return Number(shown) === 0 ? "0.000" : (value > 0 ? "+" : "−") + shown;
     }
 
-    function chips(query, system) {
-      return query[CAUSES][system].map((cause) => {
-        const chip = make("span", "chip", say("cause." + data.causes[cause]));
-        chip.title = say("cause." + data.causes[cause] + ".long");
-        return chip;
-      });
-    }
+    const chip = (cause) => make("span", "chip", say("cause." + data.causes[cause]));
+    const chips = (query, system) => query[CAUSES][system].map(chip);
 
     function documentItem(row, relevant) {
       const item = make("li", relevant ? "document is-relevant" : "document");
@@ -104,10 +99,9 @@
       const title = make("h3");
       title.append(make("span", "letter", letter), make("span", "", data.systems[system]), make("span", "score", score(query[SCORES][system])));
       box.append(title);
-      const found = query[CAUSES][system];
-      if (found.length) {
+      for (const cause of query[CAUSES][system]) {
         const why = make("p", "why");
-        why.append(...chips(query, system));
+        why.append(chip(cause), say("cause." + data.causes[cause] + ".long"));
         box.append(why);
       }
       const list = make("ol", "documents");
@@ -127,8 +121,14 @@
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
       if (open) { item.querySelector(".sides").remove(); return; }
-      const sides = make("div", "sides");
-      sides.append(column(query, state.a, "A"), column(query, state.b, "B"));
+      const sides = make("div", "sides brief");
+      const lengths = make("button", "lengths", say("explorer.longer"));
+      lengths.type = "button";
+      lengths.addEventListener("click", () => {
+        const brief = sides.classList.toggle("brief");
+        lengths.textContent = say(brief ? "explorer.longer" : "explorer.shorter");
+      });
+      sides.append(lengths, column(query, state.a, "A"), column(query, state.b, "B"));
       item.append(sides);
     }
 
