@@ -110,7 +110,7 @@ class Checked(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.open: list[str] = []
         self.elements: list[Element] = []
-        self.cells: dict[tuple[str, str], str] = {}
+        self.cells: list[tuple[str, str, str]] = []
         self.texts: list[tuple[tuple[str, ...], str]] = []
         self._cell: tuple[str, str] | None = None
         self.feed(page)
@@ -135,7 +135,8 @@ class Checked(HTMLParser):
     def handle_data(self, data):
         self.texts.append((tuple(self.open), data))
         if self._cell is not None:
-            self.cells[self._cell], self._cell = data, None
+            self.cells.append((*self._cell, data))
+            self._cell = None
 
     def text_in(self, tag: str) -> str:
         return "".join(data for around, data in self.texts if tag in around)

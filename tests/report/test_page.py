@@ -94,8 +94,10 @@ def test_numbers_are_those_of_the_evaluations():
     content = content_of(dataset, evaluations)
     page = render_report(content)
     cells = Checked(page).cells
-    assert len(cells) == 12
-    for (name, measure), shown in cells.items():
+    measures = evaluations["base"].scores.values
+    assert len(cells) == 3 * (3 + len(measures))
+    assert {(name, measure) for name, measure, _ in cells} == {(n, m) for n in evaluations for m in measures}
+    for name, measure, shown in cells:
         assert shown == f"{evaluations[name].scores.mean(measure):.4f}"
     difference = compare(evaluations["bm25"], evaluations["tuned"]).main.mean
     assert f'data-difference="tuned">{difference:+.4f}<' in page

@@ -108,9 +108,8 @@ def _refuse_strangers(
     query_ids = list(evaluation.scores.query_ids)
     judged = dataset.qrels(query_ids) if qrels is None else qrels
     again = score_run(evaluation.run, judged, query_ids, [Measure.parse(measure)])
-    if again.query_ids != evaluation.scores.query_ids or abs(again.mean(measure) - evaluation.scores.mean(measure)) > (
-        _EQUAL
-    ):
+    change = abs(again.mean(measure) - evaluation.scores.mean(measure))
+    if again.query_ids != evaluation.scores.query_ids or change > _EQUAL:
         raise EvaluationError(
             f"the run {name!r} doesn't score by the dataset's judgements what its folder says",
             remedy="give the dataset and the --qrels that it was evaluated with",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from embedtune.evaluate.comparison import CompareOptions, Difference, compare
 from embedtune.evaluate.evaluation import Evaluation
 from embedtune.report.catalogue import say
-from embedtune.report.content import Decision, GuardResult, SystemResult, Words
+from embedtune.report.content import Decision, GuardResult, SystemResult, Tone, Words
 
 __all__ = ["decide"]
 
@@ -33,22 +33,20 @@ def decide(
     system = next(result for result in systems if result.name == proposed)
     if system.against is None:
         return Decision("keep", say("decision.alone", system=base.name), [_level(base, options.measure)])
+    tone: Tone
     change = _shown(system.against) and system.against.mean > 0
-    used = system.name if change else base.name
     reasons = [_difference(base, system, system.against, options.measure), _wins(system, base)]
     if not _shown(system.against):
         reasons += _needed(evaluations[base.name], evaluations[proposed], options)
     reasons += [_guard(guard) for guard in guards]
     rivals = [name for name in evaluations if name not in (base.name, proposed)]
-    reasons += _better(used, rivals, evaluations, options)
-    names = {"system": system.name, "base": base.name}
+    reasons += _better(system.name if change else base.name, rivals, evaluations, options)
     harmed = ", ".join(guard.name for guard in guards if _harmed(guard))
-    if change and harmed:
-        return Decision("warn", say("decision.harms", guards=harmed, **names), reasons)
     if change:
-        return Decision("change", say("decision.use", **names), reasons)
-    key = "decision.worse" if _shown(system.against) else "decision.keep"
-    return Decision("keep", say(key, **names), reasons)
+        tone, key = ("warn", "decision.harms") if harmed else ("change", "decision.use")
+    else:
+        tone, key = "keep", "decision.worse" if _shown(system.against) else "decision.keep"
+    return Decision(tone, say(key, system=system.name, base=base.name, guards=harmed), reasons)
 
 
 def _shown(difference: Difference) -> bool:

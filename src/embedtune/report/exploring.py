@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from embedtune import progress
 from embedtune.data.dataset import Qrels, RetrievalDataset
-from embedtune.evaluate.causes import Asked, Cause, CauseFinder
+from embedtune.evaluate.causes import Asked, CauseFinder
 from embedtune.evaluate.evaluation import Evaluation
 from embedtune.report.content import ExploredQuery, Explorer
 
@@ -31,35 +31,36 @@ def explore(
     cause. `qrels` replace the dataset's own judgements, as in evaluate.
     """
     first = next(iter(evaluations.values()))
-    rows = {name: {q: row for row, q in enumerate(one.scores.query_ids)} for name, one in evaluations.items()}
-    finders = {name: CauseFinder(dataset.corpus, (kept or {}).get(name)) for name in evaluations}
+    systems = [
+        _System(one, measure, CauseFinder(dataset.corpus, (kept or {}).get(name))) for name, one in evaluations.items()
+    ]
     queries = []
     with progress.task("look for causes", total=len(first.scores.query_ids)) as looking:
         for query_id in first.scores.query_ids:
             grades = dataset.grades(query_id) if qrels is None else qrels.get(query_id, {})
             relevant = {document_id: grade for document_id, grade in grades.items() if grade > 0}
-            rankings = [one.run.document_ids(query_id) for one in evaluations.values()]
             asked = Asked(first.queries[query_id], relevant, dataset.reference_answers.get(query_id) or "")
-            queries.append(
-                ExploredQuery(
-                    query_id,
-                    first.queries[query_id],
-                    relevant,
-                    [float(one.scores.values[measure][rows[name][query_id]]) for name, one in evaluations.items()],
-                    rankings,
-                    [
-                        _causes(finder, dataset, asked, ranking, rankings)
-                        for finder, ranking in zip(finders.values(), rankings, strict=True)
-                    ],
-                )
-            )
+            queries.append(_explored(query_id, asked, relevant, systems))
             looking.advance()
     return Explorer(measure, list(evaluations), queries, dataset.corpus, shown)
 
 
-def _causes(
-    finder: CauseFinder, dataset: RetrievalDataset, asked: Asked, ranking: list[str], rankings: list[list[str]]
-) -> tuple[Cause, ...]:
-    """Returns the causes of one ranking; what any other system doesn't find is no likely false negative."""
-    others = [set(other) for other in rankings if other is not ranking]
-    return finder.causes(asked, ranking, set.intersection(*others) if others else None)
+class _System:
+    """One evaluation, its scores by query id, and what finds its causes."""
+
+    def __init__(self, evaluation: Evaluation, measure: str, finder: CauseFinder) -> None:
+        scores = evaluation.scores
+        self.score = dict(zip(scores.query_ids, scores.values[measure].tolist(), strict=True))
+        self.run = evaluation.run
+        self.finder = finder
+
+
+def _explored(query_id: str, asked: Asked, relevant: Mapping[str, float], systems: Sequence[_System]) -> ExploredQuery:
+    """Returns a query under every system; what another system doesn't find is no likely false negative."""
+    rankings = [system.run.document_ids(query_id) for system in systems]
+    causes = []
+    for place, system in enumerate(systems):
+        others = [set(ranking) for other, ranking in enumerate(rankings) if other != place]
+        causes.append(system.finder.causes(asked, rankings[place], set.intersection(*others) if others else None))
+    scores = [system.score[query_id] for system in systems]
+    return ExploredQuery(query_id, asked.text, relevant, scores, rankings, causes)

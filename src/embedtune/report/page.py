@@ -34,20 +34,35 @@ def write_report(content: ReportContent, path: str | Path, options: PageOptions 
 
 
 def render_report(content: ReportContent, options: PageOptions | None = None) -> str:
-    """Returns the page's HTML."""
+    """Returns the page's HTML; the queries take the room that the rest of the page leaves them."""
     options = options or PageOptions()
     template = _environment().get_template("report.html.jinja")
-    parts = Parts(content)
+    shown = _frame(options) | _parts(content)
+    page: str = template.render(shown, data="")
+    if content.explorer is None:
+        return page
+    room = int(options.max_megabytes * _MEGABYTE) - len(page.encode())
+    return str(template.render(shown, data=Markup(pack(content.explorer, room))))  # noqa: S704  # base64
+
+
+def _frame(options: PageOptions) -> dict[str, Any]:
+    """Returns what is on every page."""
     style, script = (_source(name) for name in ("report.css", "report.js"))
-    shown = {
-        "content": content,
+    return {
         "language": "en" if options.language == "auto" else options.language,
         "fixed": options.language != "auto",
         "languages": LANGUAGES,
         "policy": _policy(style, script),
-        "style": Markup(style),  # noqa: S704  # files of this package
+        "style": Markup(style),  # noqa: S704  # a file of this package
         "script": Markup(script),  # noqa: S704
         "explorer_words": _script_words(),
+    }
+
+
+def _parts(content: ReportContent) -> dict[str, Any]:
+    parts = Parts(content)
+    return {
+        "content": content,
         "parts": parts.names(),
         "measures": parts.measures(),
         "side_measures": parts.side_measures(),
@@ -60,12 +75,6 @@ def render_report(content: ReportContent, options: PageOptions | None = None) ->
         "ranks_plot": None if content.mining is None else ranks_plot(content.mining),
         "scores_plot": None if content.mining is None else scores_plot(content.mining),
     }
-    page = template.render(shown, data="")
-    if content.explorer is None:
-        return page
-    room = int(options.max_megabytes * _MEGABYTE) - len(page.encode())
-    data = pack(content.explorer, room)
-    return template.render(shown, data=Markup(data))  # noqa: S704  # base64
 
 
 def _environment() -> Environment:

@@ -17,7 +17,7 @@ from embedtune.evaluate.causes import kept_by
 from embedtune.evaluate.evaluation import EVALUATION, Evaluation, read_evaluation
 from embedtune.report.content import CurvePoint, MiningFigures, ScoreRange, SystemCosts, TrainingCurve
 
-__all__ = ["StoredSystem", "read_costs", "read_curve", "read_findings", "read_mining", "read_system"]
+__all__ = ["StoredSystem", "mining_figures", "read_costs", "read_curve", "read_findings", "read_mining", "read_system"]
 
 _SPECIAL_TOKENS = 2
 _OF_QUERIES_ALONE = ("query_map", "moved_documents")
@@ -95,7 +95,7 @@ def read_findings(path: Path) -> list[Finding]:
 def read_mining(path: Path) -> MiningFigures:
     """Returns the figures in what mine --json printed."""
     content = _json(path)
-    return _shaped(path, "embedtune mine --json", lambda: _mining(content.get("mined") or content))
+    return _shaped(path, "embedtune mine --json", lambda: mining_figures(content.get("mined") or content))
 
 
 def read_costs(path: Path) -> dict[str, SystemCosts]:
@@ -110,7 +110,8 @@ def read_costs(path: Path) -> dict[str, SystemCosts]:
     return costs
 
 
-def _mining(mined: Mapping[str, Any]) -> MiningFigures:
+def mining_figures(mined: Mapping[str, Any]) -> MiningFigures:
+    """Returns the figures in a mining report's to_json()."""
     return MiningFigures(
         queries=mined["queries"],
         negatives=mined["negatives"],
