@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from embedtune.data.checks import Finding
 from embedtune.evaluate.comparison import CompareOptions, compare
 from embedtune.evaluate.evaluation import Evaluation
 from embedtune.evaluate.scores import Scores
@@ -23,11 +24,10 @@ def evaluation(shift):
     return Evaluation(Scores(QUERIES, {"ndcg_at_10": values}), Run({}), dict.fromkeys(QUERIES, "text"), "same")
 
 
-def decided(proposed="tuned", guards=(), **shifts):
+def decided(proposed="tuned", guards=(), findings=(), **shifts):
     evaluations = {name: evaluation(shift) for name, shift in shifts.items()}
-    return decide(
-        evaluations, system_results(evaluations, QUICK), proposed=proposed, guards=guards, options=QUICK
-    )  # fmt: skip
+    systems = system_results(evaluations, QUICK)
+    return decide(evaluations, systems, proposed=proposed, guards=guards, findings=findings, options=QUICK)
 
 
 def guard(shift, allowed_loss=None):
@@ -40,6 +40,15 @@ def test_a_gain_is_used():
     assert decision.headline == ("Use tuned: it is better than base", "改用 tuned：优于 base")
     assert "+0.0500" in decision.reasons[0].en
     assert len(decision.reasons) == 2
+
+
+def test_what_flatters_a_gain_is_said():
+    shared = Finding("note", "documents-shared-by-splits", "202 documents are relevant to …")
+    flattered = decided(findings=[shared, Finding("note", "languages", "…")], base=0, tuned=0.05)
+    assert flattered.tone == "change"
+    assert "documents shared by splits. On what" in flattered.reasons[-1].en
+    assert "划分之间共用文档。" in flattered.reasons[-1].zh
+    assert len(decided(findings=[shared], base=0, tuned=-0.05).reasons) == 2
 
 
 def test_what_luck_explains_is_not():

@@ -66,6 +66,7 @@ def collect(sources: ReportSources, options: ReportOptions | None = None) -> Rep
     costs = _costs(stored, dataset, {} if sources.costs is None else read_costs(sources.costs))
     systems = system_results(evaluations, compared, costs=costs, made_by=made_by)
     guards = [_guard(guard, compared) for guard in sources.guards]
+    facts = _facts(sources, dataset)
     base = next(iter(evaluations))
     kept = {name: reads for name, system in stored.items() if (reads := system.kept()) is not None}
     return ReportContent(
@@ -74,10 +75,12 @@ def collect(sources: ReportSources, options: ReportOptions | None = None) -> Rep
         queries=len(evaluations[base].scores.query_ids),
         split=str(stored[base].made_from.get("split", "")),
         systems=systems,
-        decision=decide(evaluations, systems, proposed=proposed, guards=guards, options=compared),
+        decision=decide(
+            evaluations, systems, proposed=proposed, guards=guards, findings=facts.findings or (), options=compared
+        ),
         guards=guards,
         curves=[read_curve(folder) for folder in sources.models],
-        dataset=_facts(sources, dataset),
+        dataset=facts,
         mining=None if sources.mining is None else read_mining(sources.mining),
         explorer=explore(dataset, evaluations, measure=options.measure, shown=(base, proposed), kept=kept, qrels=qrels),
         made_with=_made_with(),

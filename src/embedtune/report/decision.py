@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from embedtune.data.checks.finding import Finding
 from embedtune.evaluate.comparison import CompareOptions, Difference, compare
 from embedtune.evaluate.evaluation import Evaluation
 from embedtune.report.catalogue import say
@@ -13,6 +14,13 @@ __all__ = ["decide"]
 
 _SIGNIFICANCE = 0.05
 _POINTS = "2"
+_SEEN_IN_TRAINING = (
+    "query-in-two-splits",
+    "leaked-queries",
+    "nearly-leaked-queries",
+    "documents-shared-by-splits",
+    "near-documents-shared-by-splits",
+)
 
 
 def decide(
@@ -21,12 +29,14 @@ def decide(
     *,
     proposed: str,
     guards: Sequence[GuardResult] = (),
+    findings: Sequence[Finding] = (),
     options: CompareOptions | None = None,
 ) -> Decision:
     """Returns whether to use the proposed system in place of the first.
 
     Nothing is chosen here by its scores: the caller names what is proposed. Another system is only
     mentioned where it is better than the one to be used, by Holm's correction of p for their number.
+    `findings` of the dataset's checks are a reason for doubt where they flatter what was tuned on it.
     """
     options = options or CompareOptions()
     base = systems[0]
@@ -43,6 +53,7 @@ def decide(
     reasons += _better(system.name if change else base.name, rivals, evaluations, options)
     harmed = ", ".join(guard.name for guard in guards if _harmed(guard))
     if change:
+        reasons += _flattered(findings)
         tone, key = ("warn", "decision.harms") if harmed else ("change", "decision.use")
     else:
         tone, key = "keep", "decision.worse" if _shown(system.against) else "decision.keep"
@@ -102,6 +113,16 @@ def _guard(guard: GuardResult) -> Words:
     key = "reason.guard_harmed" if _harmed(guard) else "reason.guard"
     low, high = guard.difference.interval
     return say(key, guard=guard.name, difference=guard.difference.mean, low=low, high=high, queries=guard.queries)
+
+
+def _flattered(findings: Sequence[Finding]) -> list[Words]:
+    """Returns a sentence where test queries, or the documents that answer them, were trained on."""
+    codes = [finding.code for finding in findings if finding.code in _SEEN_IN_TRAINING]
+    if not codes:
+        return []
+    names = [say(f"check.{code}") for code in codes]
+    english, chinese = ", ".join(name.en for name in names), "、".join(name.zh for name in names)
+    return [Words(say("reason.seen", findings=english).en, say("reason.seen", findings=chinese).zh)]
 
 
 def _better(

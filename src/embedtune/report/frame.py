@@ -42,8 +42,8 @@ class Frame:
             x_ticks: list[float] = [tick for tick in _DECADES if tick <= max(xs)]
             x = logarithmic([0, max(xs)], cls.left + _DOT, cls.right - _DOT)
         else:
-            x_ticks = ticks(0 if min(xs) >= 0 else min(xs), max(xs))
-            x = linear(x_ticks, cls.left + _DOT, cls.right - _DOT)
+            x_ticks = [tick for tick in ticks(min(0, *xs), max(xs)) if tick <= max(xs)]
+            x = linear([*x_ticks, max(xs)], cls.left + _DOT, cls.right - _DOT)
         return cls(x, linear(y_ticks, cls.bottom, cls.top), x_ticks, y_ticks)
 
     def axes(self, x_name: Words, y_name: Words) -> Iterator[Markup]:

@@ -29,7 +29,7 @@ class Parts:
         content = self.content
         there = {
             "systems": True,
-            "costs": bool(cost_columns(content.systems)),
+            "costs": tells_costs_apart(content.systems),
             "training": bool(content.curves),
             "guards": bool(content.guards),
             "dataset": content.dataset is not None,
@@ -69,6 +69,12 @@ def _around(values: Sequence[float]) -> Bounds:
 def number(value: float, sign: str = "") -> str:
     """Returns four decimals, with a sign where `sign` is "+"."""
     return f"{value:{sign}.4f}".replace("-", _MINUS)
+
+
+def tells_costs_apart(systems: Sequence[SystemResult]) -> bool:
+    """Returns whether systems differ in a cost that is known of at least two."""
+    costs = [[getattr(system.costs, field.name) for system in systems] for field in fields(SystemCosts)]
+    return any(len({value for value in values if value is not None}) > 1 for values in costs)
 
 
 def cost_columns(systems: Sequence[SystemResult]) -> list[tuple[str, str]]:
