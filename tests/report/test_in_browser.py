@@ -52,6 +52,8 @@ def gains(explorer, a, b):
 def test_it_loads_itself_and_nothing_else(made, page):
     page.events.clear()
     page.open(made[0])
+    page.run("document.querySelector('.row').click()")
+    page.run("new Promise((done) => setTimeout(done, 300))")
     assert page.complaints == []
     assert page.requested == [made[0].as_uri()]
     assert page.run("getComputedStyle(document.body).maxWidth") != "none", "the style is in force"

@@ -84,6 +84,7 @@ def test_parts_without_data_are_left_out():
     page = render_report(replace(content_of(dataset, random_evaluations(dataset, ["only"])), explorer=None))
     parsed = Checked(page)
     assert [e.attributes["id"] for e in parsed.elements if e.tag == "section"] == ["decision", "systems"]
+    assert [e.attributes["href"] for e in parsed.elements if e.tag == "a"] == ["#systems"]
     assert "systems.against" not in page
     assert "only: measured, with nothing to compare it with" in page
 
@@ -153,6 +154,7 @@ def test_both_languages_say_everything():
         assert places(english[key]) == places(chinese[key]), key
         assert english[key].strip()
         assert chinese[key].strip()
+        assert "<" not in english[key] + chinese[key]
         assert not re.search("[\u4e00-\u9fff]", english[key]), key
     same = [key for key in english if english[key] == chinese[key]]
     assert same == ["source.bm25", "explorer.pages"]
