@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from embedtune.models.encoder import load_encoder as load_encoder
     from embedtune.models.tuned import TunedModel as TunedModel
     from embedtune.models.vector_map import VectorMap as VectorMap
+    from embedtune.report.content import ReportContent as ReportContent
+    from embedtune.report.page import write_report as write_report
     from embedtune.search.bm25 import BM25Retriever as BM25Retriever
     from embedtune.search.dense import DenseRetriever as DenseRetriever
     from embedtune.search.fusion import fuse as fuse
@@ -107,6 +109,7 @@ _HOME_OF = {
     "RerankerOptions": "search.reranker_options",
     "FilterChoice": "synthesize.filtering",
     "FilterModels": "synthesize.material",
+    "ReportContent": "report.content",
     "RetrievalDataset": "data.dataset",
     "Run": "search.run",
     "Scores": "evaluate.scores",
@@ -135,6 +138,7 @@ _HOME_OF = {
     "split_queries": "data.splits",
     "train": "train.training",
     "with_negatives": "mine.written",
+    "write_report": "report.page",
 }
 
 __all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -20,6 +20,7 @@ from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
 from embedtune.cli.publish import PublishCommand, publish_command
 from embedtune.cli.quickstart import quickstart_command
+from embedtune.cli.report import report_command
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
@@ -43,6 +44,7 @@ VERBS = (
     "compress",
     "publish",
     "card",
+    "report",
 )
 
 
@@ -79,6 +81,7 @@ app.command("export", cls=ExportCommand)(export_command)
 app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
 app.command("card")(card_command)
+app.command("report")(report_command)
 
 
 def main() -> None:

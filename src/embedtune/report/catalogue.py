@@ -1,0 +1,54 @@
+"""The page's own words, in English and in Chinese."""
+
+from __future__ import annotations
+
+import functools
+import json
+import string
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+
+from embedtune.report.content import Words
+
+__all__ = ["LANGUAGES", "both", "catalogue", "say"]
+
+LANGUAGES = {"en": "en", "zh": "zh-Hans"}
+"""A catalogue's name → what HTML calls the language."""
+
+
+class _Formatter(string.Formatter):
+    """Writes negative numbers with a minus sign, as the tables do; names keep their hyphens."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        written = super().format_field(value, format_spec)
+        return written.replace("-", "\N{MINUS SIGN}") if isinstance(value, int | float) else written
+
+
+_FORMATTER = _Formatter()
+
+
+@functools.cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """Returns key → words, of words/LANGUAGE.json."""
+    text = resources.files("embedtune.report").joinpath("words", f"{language}.json").read_text(encoding="utf-8")
+    words: dict[str, str] = json.loads(text)
+    return words
+
+
+def say(key: str, **values: object) -> Words:
+    """Returns the words of a key with the values in their places; raises KeyError for an unknown key."""
+    return Words(*(_FORMATTER.vformat(catalogue(language)[key], (), values) for language in LANGUAGES))
+
+
+def both(words: Words) -> Markup:
+    """Returns the words as HTML in both languages, of which the page shows one; text is escaped."""
+    if words.en == words.zh:
+        return Markup("{}").format(words.en)
+    spans = [
+        Markup('<span class="w {}" lang="{}">{}</span>').format(name, tag, text)
+        for (name, tag), text in zip(LANGUAGES.items(), words, strict=True)
+    ]
+    return Markup("").join(spans)
