@@ -45,7 +45,7 @@ TABLES = HERE.parent / "docs" / "adapters.md"
 START, END = "<!-- tables: benchmarks/adapters.py -->", "<!-- end of tables -->"
 MEASURE = "ndcg_at_10"
 SEEDS = (42, 43, 44)
-LIGHT: dict[str, Any] = {"epochs": 1, "validations": 1, "val_max_documents": 2000}
+LIGHT: dict[str, Any] = {"epochs": 1, "batch_size": 32, "scale": 20.0, "validations": 1, "val_max_documents": 2000}
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def main() -> None:
     cache, pairs = EmbeddingCache(sys.argv[1]), list(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"runs": {}}
     settings = {"negatives": NEGATIVES, "queries": QUERIES, "max_length": MAX_LENGTH, "learning_rate": LEARNING_RATE}
-    settings |= {"chosen_by": CHOSEN_BY, "epochs": 1, "batch_size": TrainOptions().batch_size}
+    settings |= {"chosen_by": CHOSEN_BY, "epochs": 1, "batch_size": 32, "scale": 20.0}
     for path, name in pairs:
         dataset, collection = RetrievalDataset.read(path), Path(path).parent.name
         dataset = smaller(dataset, QUERIES[collection])
@@ -204,6 +204,8 @@ def main() -> None:
                 if str(seed) not in done.setdefault(arm, {}):
                     training = TrainOptions(
                         epochs=1,
+                        batch_size=settings["batch_size"],
+                        scale=settings["scale"],
                         validations=1,
                         learning_rate=LEARNING_RATE[collection],
                         val_split=CHOSEN_BY[collection],

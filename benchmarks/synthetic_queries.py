@@ -172,7 +172,13 @@ class Bench:
             splits = {"train": arms.query_ids[arm], **arms.dataset.queries_split}
             training_set = TrainingSet.build(replace(arms.dataset, queries_split=splits), "train")
             options = TrainOptions(
-                epochs=1, learning_rate=learning_rate, validations=1, val_max_documents=2 * HELD_OUT, seed=seed
+                epochs=1,
+                batch_size=32,
+                scale=20.0,
+                learning_rate=learning_rate,
+                validations=1,
+                val_max_documents=2 * HELD_OUT,
+                seed=seed,
             )
             started = time.perf_counter()
             result = train(training_set, str(self.encoder), folder, options=options, cache=self.cache)

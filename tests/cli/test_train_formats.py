@@ -55,6 +55,7 @@ def test_pairs(embedtune, tiny_model, tmp_path, judged):
     assert record["options"]["loss"] == "infonce"
 
 
+@pytest.mark.slow
 def test_pairs_with_hard_negatives_and_a_teachers_scores(embedtune, tiny_model, tmp_path, judged):
     """FlagEmbedding's layout; the same file for contrastive learning and for distillation."""
     (tmp_path / "rows").mkdir()
@@ -92,7 +93,7 @@ def test_scored_pairs(embedtune, tiny_model, tmp_path, judged):
 def test_a_teacher_that_mine_asks(embedtune, tiny_model, tiny_reranker, tmp_path):
     mined = embedtune(
         *("mine", SAMPLE, "--encoder", tiny_model, "--precision", "float32", "--rerank", tiny_reranker),
-        *("--out", "data.json", "--negatives", 4),
+        *("--out", "data.json", "--negatives", 4, "--strategy", "rank-window", "--depth", 12),
     )
     assert mined.returncode == 0, mined.stderr
     record = trained(embedtune, tiny_model, tmp_path, "--loss", "distill-kl", "--infonce-weight", 0.1)

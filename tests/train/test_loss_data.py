@@ -71,7 +71,7 @@ def test_missing_scores_are_told(training_set):
     with pytest.raises(DataError, match="the dataset has no scores"):
         examples_for("cosent", bare)
     same = replace(training_set.dataset, extra={"scores": {"a": {"pa": 1.0, "x": 1.0}}})
-    with pytest.raises(DataError, match="the same score, 1.0, for every pair"):
+    with pytest.raises(DataError, match=r"the same score, 1\.0, for every pair"):
         examples_for("cosent", TrainingSet.build(same, "train"))
     for loss in ("margin-mse", "distill-kl"):
         with pytest.raises(DataError, match="learns a teacher's scores"):

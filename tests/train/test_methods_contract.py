@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.numpy import load_file
 from tests.conftest import SAMPLE
 
@@ -149,3 +150,17 @@ def test_lora_equals_its_merged_copy(tiny_model):
     before = load_model(str(tiny_model), FLOAT32).encode(text)
     assert np.abs(model.encode(text) - before).max() > 0.01
     np.testing.assert_allclose(_merged(model).encode(text), model.encode(text), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
+def test_peft_loads_the_adapter(tuned, tiny_model):
+    folder = tuned["lora"].model.folder
+    assert {path.name for path in (folder / "adapter").iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    model = load_model(str(tiny_model), FLOAT32).eval()
+    model[0].model = PeftModel.from_pretrained(model[0].model, str(folder / "adapter"))
+    merged = load_model(str(folder), FLOAT32)
+    assert np.abs(merged.encode(TEXTS) - load_model(str(tiny_model), FLOAT32).encode(TEXTS)).max() > 0.01
+    np.testing.assert_allclose(model.encode(TEXTS), merged.encode(TEXTS), atol=1e-5)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
@@ -125,6 +127,58 @@ def test_a_sample_of_the_corpus_keeps_what_is_relevant(sample):
     )
     assert len(validator.corpus) == 10
     assert {d for query in sample.queries_split["val"] for d in sample.positives(query)} <= set(validator.corpus)
+
+
+def test_a_sample_of_the_corpus_keeps_what_is_mined(sample):
+    mined = ["zh-tea", "en-tea", "en-rust"]
+    validator = Validator(
+        sample,
+        "val",
+        measure="ndcg_at_10",
+        max_documents=1,
+        seed=0,
+        encoder_options=FLOAT32,
+        cache=EmbeddingCache(None),
+        mined=mined,
+    )
+    relevant = {d for query in sample.queries_split["val"] for d in sample.positives(query)}
+    assert set(validator.corpus) == relevant.union(mined)
+
+
+def test_stops_when_nothing_is_gained(training_set, tiny_model, tmp_path):
+    destroy = QUICK.model_copy(update={"learning_rate": 5.0, "epochs": 5, "validations": 10, "patience": 2})
+    result = train(training_set, str(tiny_model), tmp_path / "m", options=destroy, encoder_options=FLOAT32)
+    assert [checkpoint.step for checkpoint in result.checkpoints] == [0, 1, 2]
+    assert result.chosen.step == 0
+
+
+def test_writes_a_line_a_step_and_a_curve(training_set, tiny_model, tmp_path):
+    options = QUICK.model_copy(update={"epochs": 2})
+    result = train(training_set, str(tiny_model), tmp_path / "m", options=options, encoder_options=FLOAT32)
+    lines = [json.loads(line) for line in (tmp_path / "m" / "training.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
+    assert {"loss", "learning_rate", "grad_norm", "seconds"} <= steps[0].keys()
+    assert max(line["learning_rate"] for line in steps) == pytest.approx(options.learning_rate)
+    scored = [(line["step"], line["ndcg_at_10"]) for line in lines if "ndcg_at_10" in line]
+    assert scored == [(checkpoint.step, checkpoint.score) for checkpoint in result.checkpoints]
+    assert "ndcg_at_10" in (tmp_path / "m" / "learning_curve.svg").read_text()
+    made_from = result.model.manifest["made_from"]
+    assert made_from["sizes"]["batch_size"] == 8
+    assert made_from["options"]["scale"] in (10, 20, 30, 50, 100)
+
+
+def test_gradient_checkpointing_gives_the_same(training_set, tiny_model, tmp_path):
+    weights = []
+    for forward in ("auto", "sentence-transformers"):
+        for recomputed in (False, True):
+            options = QUICK.model_copy(update={"epochs": 1, "gradient_checkpointing": recomputed})
+            encoder_options = FLOAT32.model_copy(update={"forward": forward})
+            folder = tmp_path / f"{forward}-{recomputed}"
+            result = train(training_set, str(tiny_model), folder, options=options, encoder_options=encoder_options)
+            weights.append([checkpoint.loss for checkpoint in result.checkpoints[1:]])
+    for other in weights[1:]:
+        assert other == pytest.approx(weights[0], rel=1e-3)
 
 
 def test_the_doctor_looks_at_the_negatives_before_the_first_step(sample, tiny_model, tmp_path):

@@ -188,7 +188,7 @@ def _forward(model: SentenceTransformer, job: TrainingJob, sizes: Sizes, options
         backbone: Any = model.transformers_model
         if backbone is None or not backbone.supports_gradient_checkpointing:
             raise EncoderError("this model knows no gradient checkpointing", remedy="lower --micro-batch-size instead")
-        backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        backbone.activation_checkpointing_enable({"use_reentrant": False})
     if job.encoder_options.forward == "sentence-transformers":
         return PaddedTraining(model, sizes.precision, sizes.device, options.texts_per_forward)
     return make_forward(model, sizes.precision, sizes.device, options.texts_per_forward)
