@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.data.converters.layouts import save, save_lines
 from tests.data.hub_server import Hub
 
 from embedtune.data.dataset import RetrievalDataset
+from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import load_encoder
+from embedtune.search.dense import DenseRetriever
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "case_study.py"
 ENDINGS = ("", "，怎么办", " ?", " 请问", "，谢谢")
@@ -89,8 +93,25 @@ def test_both_runs_from_the_hub_and_again_without_it(hub, tmp_path, sample, tiny
     assert "first: trained" not in both.stderr
 
 
-def test_a_hub_that_is_down_is_told(tmp_path):
-    done = run_recipe("http://127.0.0.1:9", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("case_study: ")
-    assert "http://127.0.0.1:9 can't be reached" in done.stderr
+def test_a_collection_that_cannot_be_fetched_is_told(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(RECIPE.parent)
+    monkeypatch.setattr(sys, "argv", ["case_study", str(tmp_path / "work")])
+    with pytest.raises(SystemExit, match=r"case_study: .*isn't wholly in the local Hub cache"):
+        runpy.run_path(str(RECIPE), run_name="__main__")
+
+
+def test_negatives_are_drawn_beyond_rank_fifty_as_published(tmp_path, monkeypatch, tiny_model):
+    monkeypatch.syspath_prepend(RECIPE.parent)
+    from case_study_training import mine_as_published
+
+    corpus = {f"d{number}": f"水壶里的水垢第{number}种" for number in range(120)}
+    queries = {"q1": "怎样除去水垢", "q2": "面包为什么会发霉"}
+    dataset = RetrievalDataset(queries, corpus, {}, queries_split={"train": list(queries)})
+    encoder, cache = load_encoder(str(tiny_model)), EmbeddingCache(None)
+    ranked = DenseRetriever(encoder, corpus, cache).retrieve(queries, 100)
+    mined = mine_as_published(dataset, list(queries), encoder, cache, 42)
+    for query_id in queries:
+        assert len(set(mined[query_id])) == 15
+        assert set(mined[query_id]) < set(ranked.document_ids(query_id)[50:100])
+    assert mined == mine_as_published(dataset, list(queries), encoder, cache, 42)
+    assert mined != mine_as_published(dataset, list(queries), encoder, cache, 43)
