@@ -139,7 +139,7 @@ def test_a_killed_process_goes_on(tiny_model, tmp_path):
         flags = "--precision float32 --device cpu --epochs 30 --batch-size 4 --dropout --validations 6"
         flags += " --checkpoint-minutes 0 --val-split train --learning-rate 0.003"
         given = ["--no-gate", str(SAMPLE), "--encoder", str(tiny_model), "--out", str(tmp_path / out)]
-        return [sys.executable, "-m", "embedtune", "train", "--no-gate", *given, *flags.split()]
+        return [sys.executable, "-m", "embedtune", "train", *given, *flags.split()]
 
     environment = os.environ | {"EMBEDTUNE_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run(words("whole"), check=True, env=environment, capture_output=True)
