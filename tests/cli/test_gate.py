@@ -50,7 +50,7 @@ def together(one, other):
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory) -> Path:
-    """A base, a model that learnt both languages, and for each one that learnt it and unlearnt the other."""
+    """A base, a model that learnt both languages, and one that learnt English and unlearnt Chinese."""
     folder = tmp_path_factory.mktemp("workshop")
     base = build_tiny_model(folder / "base", seed=3)
     parts = {language: part_of(language) for language in LANGUAGES}
@@ -58,7 +58,6 @@ def workshop(tmp_path_factory) -> Path:
     lessons = {
         "good": together(parts["en"], parts["zh"]),
         "en-only": together(parts["en"], mistaken(parts["zh"])),
-        "zh-only": together(mistaken(parts["en"]), parts["zh"]),
     }
     for language, part in parts.items():
         part.write(folder / f"{language}.json")
@@ -96,22 +95,22 @@ def test_a_model_that_gains_and_keeps_its_guard_passes(gate, language):
     assert "encoded 0 texts" in again.stderr
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_worse_model_is_refused(gate, language):
-    done = gate(language, f"{LANGUAGES[1 - LANGUAGES.index(language)]}-only")
+def test_a_worse_model_is_refused(gate):
+    """Chinese is what it should have learnt, and English its guard."""
+    done = gate("zh", "en-only")
     assert done.returncode == 3, done.stdout
     assert ("a loss" in done.stdout) or ("no gain shown" in done.stdout)
     assert "refused" in done.stdout
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_model_that_lost_its_guard_is_refused_with_the_reason(gate, language):
-    done = gate(language, f"{language}-only", "--json")
+def test_a_model_that_lost_its_guard_is_refused_with_the_reason(gate):
+    """The same model, but English is what it should have learnt."""
+    done = gate("en", "en-only", "--json")
     assert done.returncode == 3, done.stdout
     verdict = json.loads(done.stdout)
     assert verdict["gain"]["shown"]
     assert [reason.split(",")[0] for reason in verdict["reasons"]] == ["guard other"]
-    assert gate(language, f"{language}-only", "--max-guard-loss", "1").returncode == 0
+    assert gate("en", "en-only", "--max-guard-loss", "1").returncode == 0
 
 
 def test_the_base_itself_is_no_gain(gate):

@@ -52,6 +52,7 @@ def fingerprint(folder):
     return model_fingerprint(load_model(str(folder), EncoderOptions()))
 
 
+@pytest.mark.slow
 def test_a_good_tuned_model_comes_out_alone(train, tmp_path):
     done = train("--no-merge", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -100,6 +101,7 @@ def test_the_base_comes_out_where_nothing_passes_and_the_tuned_model_is_kept(tra
     assert not (tmp_path / "m-tuned").exists()
 
 
+@pytest.mark.slow
 def test_nothing_better_on_val_is_the_base(train, tmp_path, base):
     done = train("--learning-rate", 1e-12)
     assert done.returncode == 0, done.stderr
@@ -109,6 +111,7 @@ def test_nothing_better_on_val_is_the_base(train, tmp_path, base):
     assert not (tmp_path / "m-tuned").exists()
 
 
+@pytest.mark.slow
 def test_without_the_gate_the_tuned_model_comes_out_whatever_it_lost(train, tmp_path):
     done = train("--no-gate", forgets=True)
     assert done.returncode == 0, done.stderr
