@@ -49,8 +49,8 @@ ROWS = ("recipe", "ours", "merged")
 SAME_TIME = ("recipe, accumulation 2", "ours, same time")
 NEEDS = {"merged": ("ours",), "ours, same time": ("recipe", "ours")}
 MAX_LENGTH = 128
-TRAIN_QUERIES, VAL_QUERIES, GUARD_QUERIES = 1000, 200, 400
-DOCUMENTS, VAL_DOCUMENTS = 2000, 800
+TRAIN_QUERIES, VAL_QUERIES, GUARD_QUERIES = 600, 150, 300
+DOCUMENTS, VAL_DOCUMENTS = 1500, 600
 NEGATIVES = 3
 """Of the fifteen that the second run had: a step with fifteen takes four times as long."""
 EPOCHS = 2
@@ -143,7 +143,8 @@ class Story:
         path = self.folder / "facts" / f"{row}-{seed}.json"
         if not path.exists():
             model = self.folder / "models" / f"{row}-{seed}"
-            shutil.rmtree(model, ignore_errors=True)  # of a run that broke off
+            for broken_off in (model, self.folder / "runs" / f"{row}-{seed}"):
+                shutil.rmtree(broken_off, ignore_errors=True)
             model.parent.mkdir(parents=True, exist_ok=True)
             for needed in NEEDS.get(row, ()):
                 self.run(needed, seed)
@@ -249,7 +250,7 @@ def encoder_folder(encoder: str) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """Returns the words of the command line."""
+    """Returns the command line's words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("collections", type=Path)
