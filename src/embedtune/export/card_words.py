@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CARD_WORDS", "CardLanguage", "CardWords"]
+__all__ = ["CARD_WORDS", "SIMILARITIES", "CardLanguage", "CardWords"]
 
 CardLanguage = Literal["en", "zh"]
 
@@ -55,8 +55,8 @@ CARD_WORDS: dict[CardLanguage, CardWords] = {
         guard="Guard",
         result_head="| | dataset | queries | base | this model | difference | 95 % interval | p |",
         when_made="Measured on val when it was made:",
-        verdict="The gate's verdict: base → this model, the difference, and in brackets its 95 % interval (for guards the two "
-        "one-sided 95 % bounds):",
+        verdict="The gate's verdict: base → this model, the difference, and in brackets its 95 % interval (for guards "
+        "the two one-sided 95 % bounds):",
         unmeasured="No evaluation was given, so nothing is claimed here about a test split.",
         no_guard="No guard collection was given: whether it retrieves worse elsewhere isn't known.",
         better="better than the base",
