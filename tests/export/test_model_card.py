@@ -98,6 +98,30 @@ def test_what_is_not_known_is_said(model):
     assert metadata_of(card).license is None
 
 
+def test_the_gates_verdict_and_what_was_found_when_it_was_made(model, tmp_path):
+    verdict = {
+        "measure": "ndcg_at_10",
+        "split": "val",
+        "gain": {"queries": 9, "base": 0.5, "tuned": 0.625, "mean": 0.125, "interval": [0.05, 0.2]},
+        "guards": [
+            {"name": "xquad", "queries": 9, "base": 0.8, "tuned": 0.79, "loss": 0.01, "bounds": [-0.002, 0.022]}
+        ],
+    }
+    (tmp_path / "gate.json").write_text(json.dumps(verdict))
+    card = model_card(model / "tuned", CardOptions(verdict=tmp_path / "gate.json"))
+    assert "- Own domain, val: ndcg_at_10 0.5000 → 0.6250, +0.1250 (+0.0500 … +0.2000)" in card
+    assert "- Guard xquad: ndcg_at_10 0.8000 → 0.7900, -0.0100 (-0.0220 … +0.0020)" in card
+    assert "No guard collection" not in card
+    assert "No evaluation was given" not in card
+    manifest = json.loads((model / "tuned" / "embedtune.json").read_text(encoding="utf-8"))
+    manifest["made_from"]["why"] = ["val, 9 queries: a gain"]
+    (tmp_path / "embedtune.json").write_text(json.dumps(manifest))
+    assert "Measured on val when it was made:\n\n- val, 9 queries: a gain" in model_card(tmp_path, CardOptions())
+    (tmp_path / "gate.json").write_text("{}")
+    with pytest.raises(StorageError, match="isn't a verdict"):
+        model_card(tmp_path, CardOptions(verdict=tmp_path / "gate.json"))
+
+
 def test_chinese_words(model):
     pair = f"{model / 'dense'},{model / 'bm25'}"
     card = model_card(model / "tuned", CardOptions(language="zh", results=(pair,)))

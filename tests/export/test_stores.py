@@ -60,6 +60,9 @@ def test_one_place_has_to_be_named(name, tmp_path):
         opened(name)
     with pytest.raises(OptionsError, match="both --path and --url"):
         opened(name, path=tmp_path, url="http://127.0.0.1:1")
+    with pytest.raises(OptionsError, match="holds a name or a password") as refused:
+        opened(name, url=f"http://me:{SECRET}@127.0.0.1:1")
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["faiss", "lancedb"])

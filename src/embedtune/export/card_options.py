@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from embedtune.export.card_words import CardLanguage
@@ -17,6 +19,7 @@ class CardOptions(Options):
         default=(), description="BASE,TUNED: two folders of embedtune eval on the same queries; may be repeated."
     )
     guards: tuple[str, ...] = Field(default=(), description="The same for collections of other domains.")
+    verdict: Path | None = Field(default=None, description="File that `embedtune gate --json` was printed into.")
     license: str | None = Field(
         default=None, description="Licence of the model, as the Hub spells it: apache-2.0, mit."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CARD_WORDS", "CardLanguage", "CardWords"]
+__all__ = ["CARD_WORDS", "SIMILARITIES", "CardLanguage", "CardWords"]
 
 CardLanguage = Literal["en", "zh"]
 
@@ -23,6 +23,8 @@ class CardWords(NamedTuple):
     domain: str
     guard: str
     result_head: str
+    when_made: str
+    verdict: str
     unmeasured: str
     no_guard: str
     better: str
@@ -52,6 +54,9 @@ CARD_WORDS: dict[CardLanguage, CardWords] = {
         domain="Own domain",
         guard="Guard",
         result_head="| | dataset | queries | base | this model | difference | 95 % interval | p |",
+        when_made="Measured on val when it was made:",
+        verdict="The gate's verdict: base → this model, the difference, and in brackets its 95 % interval (for guards "
+        "the two one-sided 95 % bounds):",
         unmeasured="No evaluation was given, so nothing is claimed here about a test split.",
         no_guard="No guard collection was given: whether it retrieves worse elsewhere isn't known.",
         better="better than the base",
@@ -79,6 +84,8 @@ CARD_WORDS: dict[CardLanguage, CardWords] = {
         domain="目标领域",
         guard="对照集",
         result_head="| | 数据集 | 查询数 | 基础模型 | 本模型 | 差值 | 95 % 置信区间 | p |",
+        when_made="制作时在 val 划分上测得：",
+        verdict="门禁的判定：基础模型 → 本模型、差值，括号内为 95 % 置信区间（对照集为两个单侧 95 % 界限）：",
         unmeasured="没有给出评测结果，因此这里不对测试集上的效果作任何断言。",
         no_guard="没有给出对照集：它在其他领域是否变差，尚不清楚。",
         better="优于基础模型",

@@ -10,32 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.artifact import MANIFEST, Artifact, write_text_whole
-from embedtune.errors import OptionsError, StorageError
-from embedtune.evaluate.comparison import Difference, compare
-from embedtune.evaluate.evaluation import EVALUATION, read_evaluation
+from embedtune.errors import StorageError
 from embedtune.export.card_options import CardOptions
+from embedtune.export.card_results import MEASURE, CardResult, card_results, result_lines
 from embedtune.export.card_words import CARD_WORDS, SIMILARITIES, CardLanguage, CardWords
 from embedtune.models.moved_documents import MovedDocuments, has_moved_documents
 
 __all__ = ["CARD", "model_card", "public_record", "write_model_card"]
 
 CARD = "README.md"
-_MEASURE = "ndcg_at_10"
-_SIGNIFICANT = 0.05
 _WRITTEN_BY = "<!-- written by embedtune card -->"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _KNOWN_BASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
-
-
-@dataclass(frozen=True)
-class _Result:
-    """One pair of evaluations."""
-
-    guard: bool
-    dataset: str
-    split: str
-    queries: int
-    difference: Difference
 
 
 def write_model_card(folder: str | Path, options: CardOptions | None = None, *, overwrite: bool = False) -> Path:
@@ -57,15 +43,14 @@ def model_card(folder: str | Path, options: CardOptions) -> str:
     path = Path(folder)
     record = public_record(_manifest(path))
     words = CARD_WORDS[options.language]
-    results = [_compared(pair, guard=False) for pair in options.results]
-    results += [_compared(pair, guard=True) for pair in options.guards]
+    results = card_results(options)
     name = path.resolve().name
     parts = [
         f"---\n{_metadata(name, record, results, options)}\n---\n{_WRITTEN_BY}",
         f"# {name}",
         words.made,
         *_about(record, words, options),
-        *_results(results, words),
+        *result_lines(results, record, words, options.verdict),
         *_limits(path, record, words, options.language),
         f"## {words.use}\n\n```python\n{_usage(name)}\n```",
         f"## {words.reproduce}\n\n```json\n{json.dumps(record, ensure_ascii=False, indent=1)}\n```",
@@ -101,25 +86,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
         ) from error
 
 
-def _compared(pair: str, *, guard: bool) -> _Result:
-    folders = pair.split(",")
-    if len(folders) != 2:
-        raise OptionsError(f"{pair!r} isn't a pair", remedy="give two folders of embedtune eval: BASE,TUNED")
-    base, tuned = (Path(folder.strip()) for folder in folders)
-    difference = compare(read_evaluation(base), read_evaluation(tuned))
-    made_from = Artifact.open(tuned, EVALUATION).manifest["made_from"]
-    return _Result(
-        guard, _dataset_name(made_from["dataset"]), str(made_from["split"]), difference.queries, difference.main
-    )
-
-
-def _dataset_name(path: str) -> str:
-    """Returns a dataset's name; one called dataset.json is known by its folder."""
-    place = Path(path)
-    return place.parent.name if place.stem == "dataset" and place.parent.name else place.stem
-
-
-def _metadata(name: str, record: Mapping[str, Any], results: Sequence[_Result], options: CardOptions) -> str:
+def _metadata(name: str, record: Mapping[str, Any], results: Sequence[CardResult], options: CardOptions) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     made = record.get("made_from", {})
@@ -130,8 +97,8 @@ def _metadata(name: str, record: Mapping[str, Any], results: Sequence[_Result], 
             dataset_type=result.dataset,
             dataset_name=result.dataset,
             dataset_split=result.split,
-            metric_type=_MEASURE,
-            metric_name=_MEASURE,
+            metric_type=MEASURE,
+            metric_name=MEASURE,
             metric_value=round(result.difference.mean_b, 5),
         )
         for result in results
@@ -178,29 +145,6 @@ def _about(record: Mapping[str, Any], words: CardWords, options: CardOptions) ->
         lines.append(f"- {words.options}: {shown}")
     lines.append(f"- {words.license}: {options.license or words.no_license}")
     yield "\n".join(lines)
-
-
-def _results(results: Sequence[_Result], words: CardWords) -> Iterator[str]:
-    yield f"## {words.results}"
-    if not results:
-        yield words.unmeasured
-    else:
-        lines = [f"{_MEASURE}:", "", words.result_head, "|---|---|---|---|---|---|---|---|"]
-        lines += [_line(result, words) for result in results]
-        yield "\n".join(lines)
-    if not any(result.guard for result in results):
-        yield words.no_guard
-
-
-def _line(result: _Result, words: CardWords) -> str:
-    one = result.difference
-    low, high = one.interval
-    verdict = words.unclear if one.p >= _SIGNIFICANT else words.better if one.mean > 0 else words.worse
-    kind = words.guard if result.guard else words.domain
-    return (
-        f"| {kind} | {result.dataset}, {result.split} | {result.queries} | {one.mean_a:.4f} | {one.mean_b:.4f} | "
-        f"{one.mean:+.4f} ({verdict}) | {low:+.4f} … {high:+.4f} | {one.p:.4f} |"
-    )
 
 
 def _limits(folder: Path, record: Mapping[str, Any], words: CardWords, language: CardLanguage) -> Iterator[str]:

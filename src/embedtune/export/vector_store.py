@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -145,10 +146,18 @@ def check_fields(found: Iterable[str], expected: Iterable[str], collection: str,
 
 
 def chosen_place(path: Path | None, url: str | None) -> str:
-    """Returns the one of --path and --url that was given; raises OptionsError for none and for both."""
+    """Returns the one of --path and --url that was given.
+
+    Raises OptionsError for none, for both, and for an address with a password, which would be printed.
+    """
     if (path is None) == (url is None):
         found = "neither --path nor --url was" if path is None else "both --path and --url were"
         raise OptionsError(f"{found} given", remedy="--path FOLDER for a store on disk, or --url for a server")
+    if url is not None and urlsplit(url).username is not None:
+        raise OptionsError(
+            "the address of --url holds a name or a password, which others could read",
+            remedy="put the token into the environment; the help text of --url says where",
+        )
     return str(path if path is not None else url)
 
 
