@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from embedtune.evaluate.false_negatives import diagnose as diagnose
     from embedtune.evaluate.measures import Measure as Measure
     from embedtune.evaluate.scores import Scores as Scores
+    from embedtune.export.export_options import ProofOptions as ProofOptions
+    from embedtune.export.exporting import Exported as Exported
+    from embedtune.export.exporting import export as export
     from embedtune.language.chat import ChatReply as ChatReply
     from embedtune.language.chat import ChatRequest as ChatRequest
     from embedtune.language.model import LanguageModel as LanguageModel
@@ -97,7 +100,10 @@ _HOME_OF = {
     "chunk_documents": "data.chunking",
     "compare": "evaluate.comparison",
     "convert": "data.converters",
+    "Exported": "export.exporting",
+    "ProofOptions": "export.export_options",
     "evaluate": "evaluate.evaluation",
+    "export": "export.exporting",
     "filter_queries": "synthesize.filtering",
     "fuse": "search.fusion",
     "generate_queries": "synthesize.generation",
