@@ -68,7 +68,9 @@ def subjects(shared: Path, chinese: Path, work: Path) -> dict[str, Subject]:
 def row(subject: Subject, format_name: str, flags: Mapping[str, Any], work: Path, label: str) -> dict[str, Any]:
     """Returns one export's figures, or why there is none."""
     dataset = RetrievalDataset.read(subject.dataset)
-    proof = ProofOptions(split=subject.split, max_documents=MOST_DOCUMENTS, speed_documents=48, seed=SEED)
+    proof = ProofOptions(
+        split=subject.split, max_documents=MOST_DOCUMENTS, speed_documents=32, speed_queries=60, seed=SEED
+    )
     try:
         done = export(
             subject.model,

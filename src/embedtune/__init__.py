@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from embedtune.evaluate.scores import Scores as Scores
     from embedtune.export.card_options import CardOptions as CardOptions
     from embedtune.export.compression import measure_compression as measure_compression
+    from embedtune.export.export_options import ProofOptions as ProofOptions
+    from embedtune.export.exporting import Exported as Exported
+    from embedtune.export.exporting import export as export
     from embedtune.export.hub_push import push_folder as push_folder
     from embedtune.export.model_card import write_model_card as write_model_card
     from embedtune.export.publishing import publish as publish
@@ -122,7 +125,10 @@ _HOME_OF = {
     "chunk_documents": "data.chunking",
     "compare": "evaluate.comparison",
     "convert": "data.converters",
+    "Exported": "export.exporting",
+    "ProofOptions": "export.export_options",
     "evaluate": "evaluate.evaluation",
+    "export": "export.exporting",
     "filter_queries": "synthesize.filtering",
     "fuse": "search.fusion",
     "gate": "evaluate.gate",

@@ -33,7 +33,7 @@ class Cosines:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Cosines of all texts (None for vectors of another space), and the difference in retrieval: export minus float32."""
+    """Cosines of all texts (None in another space), and the difference in retrieval: export minus float32."""
 
     cosines: Cosines | None
     measure: str

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from transformers.utils import logging as transformers_logging
 
 from embedtune import progress
@@ -53,7 +54,8 @@ class SentenceTransformerEncoder:
         apply_options(model, options)
         self.fingerprint = model_fingerprint(model)
         self.device = choose_device(options.device)
-        self.precision = choose_precision(options.precision, self.device)
+        averages = options.precision == "auto" and isinstance(model[0], StaticEmbedding)
+        self.precision = "float32" if averages else choose_precision(options.precision, self.device)
         self.normalise = model.similarity_fn_name == "cosine"
         self.model = model
         self._tokens_wanted = options.tokens_per_batch
