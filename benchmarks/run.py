@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WITH_DATA = ("dataset_opening.py", "dataset_scale.py", "encode_speed.py")
+WITH_DATA = ("dataset_opening.py", "dataset_scale.py", "encode_speed.py", "train_speed.py")
 ALONE = ("cache_speed.py", "search_speed.py", "metrics_speed.py")
 
 

@@ -18,10 +18,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 from datasets import Dataset
@@ -31,14 +32,14 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-from transformers import PrinterCallback, TrainerCallback
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from transformers import PrinterCallback
 
 from embedtune.data.converters.docstrings import DocstringOptions, convert
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.training_set import TrainingSet
 from embedtune.models.encoder import EncoderOptions
 from embedtune.packaged import minilm_folder
-from embedtune.progress import ProgressTask
 from embedtune.train.training import TrainOptions, train
 from measuring import SEED, write_result
 
@@ -49,8 +50,8 @@ PARTS = tuple(
 )
 PEER = "sentence-transformers trainer"
 DROPOUT, DEFAULT = "embedtune, the model's dropout", "embedtune, no dropout (default)"
-ROUNDS = 3
-STEPS = 3
+ROUNDS = 2
+STEPS = 4
 """Steps of one training: the first warms up, the others count."""
 
 Examples = list[tuple[str, list[str]]]
@@ -76,20 +77,22 @@ def examples(shared: Path, name: str, count: int, negatives: int) -> Examples:
     ]
 
 
-class Clock(TrainerCallback):
-    """Notes when each step of the peer ends."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Notes the time."""
-        self.ends.append(time.perf_counter())
+@contextmanager
+def clock() -> Iterator[list[float]]:
+    """Yields a list that gets the time at the end of each optimizer step in the block."""
+    ends: list[float] = []
+    handle = register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
+    try:
+        yield ends
+    finally:
+        handle.remove()
 
 
 def step_seconds(ends: list[float]) -> list[float]:
     """Returns how long each step but the first took."""
-    return [round(later - earlier, 4) for earlier, later in zip(ends[:-1], ends[1:], strict=True)]
+    if len(ends) != STEPS:
+        raise SystemExit(f"expected {STEPS} steps, found {len(ends)}")
+    return [round(later - earlier, 4) for earlier, later in pairwise(ends)]
 
 
 def peer(data: Examples, batch_size: int, precision: str) -> list[float]:
@@ -98,8 +101,7 @@ def peer(data: Examples, batch_size: int, precision: str) -> list[float]:
     for number in range(len(data[0][1])):
         columns[f"document_{number}"] = [documents[number] for _, documents in data]
     model = SentenceTransformer(str(minilm_folder()), device="cpu")
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, clock() as ends:
         arguments = SentenceTransformerTrainingArguments(
             output_dir=scratch,
             num_train_epochs=1,
@@ -111,11 +113,11 @@ def peer(data: Examples, batch_size: int, precision: str) -> list[float]:
             disable_tqdm=True,
         )
         trainer = SentenceTransformerTrainer(
-            model, arguments, Dataset.from_dict(columns), loss=MultipleNegativesRankingLoss(model), callbacks=[clock]
+            model, arguments, Dataset.from_dict(columns), loss=MultipleNegativesRankingLoss(model)
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return step_seconds(clock.ends)
+    return step_seconds(ends)
 
 
 def ours(data: Examples, batch_size: int, precision: str, dropout: bool) -> list[float]:
@@ -129,17 +131,10 @@ def ours(data: Examples, batch_size: int, precision: str, dropout: bool) -> list
     options = TrainOptions(
         epochs=1, batch_size=batch_size, dropout=dropout, validations=1, val_split="val", val_max_documents=100
     )
-    ends: list[float] = []
-    advance = ProgressTask.advance
-
-    def note(task: ProgressTask, *words: Any) -> None:
-        ends.append(time.perf_counter())
-        advance(task, *words)
-
-    with tempfile.TemporaryDirectory() as scratch, mock.patch.object(ProgressTask, "advance", note):
+    with tempfile.TemporaryDirectory() as scratch, clock() as ends:
         encoder_options = EncoderOptions(precision=precision, device="cpu")
         train(training_set, "minilm", Path(scratch) / "m", options=options, encoder_options=encoder_options)
-    return step_seconds(ends[-STEPS:])
+    return step_seconds(ends)
 
 
 def measure(shared: Path, part: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from embedtune.errors import DataError, EncoderError, MissingPackageError, Optio
 from embedtune.models.encoder import EncoderOptions
 from embedtune.models.forward import count_tokens
 from embedtune.models.sentence_transformer import prompt_of
+from embedtune.train.losses import LOSSES
 from embedtune.train.options import TrainOptions
 
 __all__ = ["refuse_bad_options", "refuse_what_has_no_gradients", "refuse_without_val", "say_cut_texts"]
@@ -46,7 +47,8 @@ def refuse_what_has_no_gradients(encoder: str, options: EncoderOptions) -> None:
 
 
 def refuse_bad_options(options: TrainOptions) -> None:
-    """Raises OptionsError for an unknown reporter, MissingPackageError for one that isn't installed."""
+    """Raises OptionsError for an unknown loss or reporter, MissingPackageError for one that isn't installed."""
+    LOSSES.load(options.loss)
     for name in options.report_to.split(","):
         if name not in _REPORTERS:
             raise OptionsError(describe_unknown("value for option 'report_to':", name, _REPORTERS), where="report_to")

@@ -6,7 +6,7 @@ The batches, the losses, the gradient caching, the checkpoints and the choice am
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from transformers import PrinterCallback
 
 from embedtune import progress
 from embedtune.artifact import provenance
-from embedtune.errors import EncoderError
+from embedtune.errors import DataError, EncoderError
 from embedtune.models.encoder import load_encoder
 from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.moved_documents import has_moved_documents
@@ -98,6 +98,11 @@ class _Run:
         self.batches = plan_batches(
             self.examples, self.sizes.batch_size, epochs=options.epochs, seed=options.seed, negatives_shared=shared
         )
+        if not self.batches:
+            raise DataError(
+                f"{len(self.examples.examples)} examples make no batch in which anything could be told apart",
+                remedy="give more training queries, or hard negatives with embedtune mine",
+            )
         self.work = WorkFolder(job.folder, key_of(self._all_that_counts()))
         self.validator = _validator(job, options)
         progress.say(f"{self.sizes}; {len(self.batches)} steps")
@@ -112,7 +117,8 @@ class _Run:
         step = self._training_step(snapshot)
         watcher = Watcher(self.validator, lambda: self.as_plain(self.model), self.work, step, self.options)
         watcher.begin(self.model, base, self.batches, training, snapshot)
-        trainer = _make_trainer(self.model, step, self.batches, self.sizes, self.options, snapshot, self.work.folder)
+        remaining = PlannedSampler(self.batches, 0 if snapshot is None else snapshot.step)
+        trainer = _make_trainer(step, remaining, len(self.batches), self.sizes, self.options, self.work.folder)
         trainer.add_callback(watcher)
         watcher.report = trainer.log if self.options.report_to != "none" else None
         words = []
@@ -213,21 +219,14 @@ def _kept(job: TrainingJob) -> KeptVectors | None:
 
 
 def _make_trainer(
-    model: SentenceTransformer,
-    step: TrainingStep,
-    batches: Sequence[list[int]],
-    sizes: Sizes,
-    options: TrainOptions,
-    snapshot: Snapshot | None,
-    folder: Path,
+    step: TrainingStep, sampler: PlannedSampler, steps: int, sizes: Sizes, options: TrainOptions, folder: Path
 ) -> SentenceTransformerTrainer:
-    sampler = PlannedSampler(batches, 0 if snapshot is None else snapshot.step)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
-        max_steps=len(batches),
+        max_steps=steps,
         per_device_train_batch_size=sizes.batch_size,
         learning_rate=options.learning_rate,
-        warmup_steps=math.ceil(options.warmup_share * len(batches)),
+        warmup_steps=math.ceil(options.warmup_share * steps),
         lr_scheduler_type="cosine",
         seed=options.seed,
         fp16=sizes.precision == "float16",  # scales the loss; the forward pass casts by itself
@@ -241,7 +240,7 @@ def _make_trainer(
         report_to=options.report_to.split(","),
         disable_tqdm=True,
     )
-    count = len(step.training_set.examples)
+    model, count = step.forward_pass.model, len(step.training_set.examples)
     trainer = _Trainer(
         model=model,
         args=arguments,

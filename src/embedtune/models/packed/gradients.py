@@ -59,7 +59,7 @@ def _fresh_seed(share: float) -> int:
 
 def dropout(x: Tensor, share: float) -> Tensor:
     """Returns x with that share of its elements set to 0 and the others scaled up."""
-    return _Dropout.apply(x, share, _fresh_seed(share)) if share else x  # type: ignore[no-untyped-call,no-any-return]
+    return _Dropout.apply(x, share, _fresh_seed(share)) if share else x  # type: ignore[no-untyped-call]
 
 
 class _Dropout(Function):
@@ -116,7 +116,7 @@ class _Job(NamedTuple):
     """Neighbouring texts of equal length that are computed together."""
 
     rows: slice
-    count: int
+    texts: int
     heads: int
     length: int
     size: int
@@ -129,7 +129,7 @@ class _Job(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return self.count, self.heads, self.length, self.size
+        return self.texts, self.heads, self.length, self.size
 
     @property
     def scale(self) -> float:
@@ -157,18 +157,18 @@ def _forward(job: _Job, qkv: Tensor, mixed: Tensor) -> None:
         shares.mul_(mask.draw(borrow("kept", shares.numel(), shares.dtype)).view_as(shares))
         values.mul_(mask.factor)
     torch.bmm(shares, values, out=queries)
-    mixed.view(job.count, job.length, job.heads, job.size).copy_(queries.view(job.shape).transpose(1, 2))
+    mixed.view(job.texts, job.length, job.heads, job.size).copy_(queries.view(job.shape).transpose(1, 2))
 
 
 def _backward(job: _Job, qkv: Tensor, gradient: Tensor, result: Tensor) -> None:
     """Fills `result` (tokens, 3 · width) with the gradients of queries, keys and values."""
     queries, keys, values = _apart(job, qkv)
     above = borrow("above", gradient.numel(), gradient.dtype).view(job.shape)
-    above.copy_(gradient.view(job.count, job.length, job.heads, job.size).transpose(1, 2))
+    above.copy_(gradient.view(job.texts, job.length, job.heads, job.size).transpose(1, 2))
     above = above.view(queries.shape)
     shares = _scratch("shares", len(queries), job.length, job.length, queries.dtype)
     torch.softmax(torch.bmm(queries, keys.transpose(1, 2), out=shares), -1, out=shares)
-    change, mask, used = _scratch("change", *shares.shape, shares.dtype), job.mask, shares
+    change, mask, used = borrow("change", shares.numel(), shares.dtype).view_as(shares), job.mask, shares
     if mask is not None:
         above.mul_(mask.factor)
     torch.bmm(above, values.transpose(1, 2), out=change)
@@ -180,7 +180,7 @@ def _backward(job: _Job, qkv: Tensor, gradient: Tensor, result: Tensor) -> None:
     torch._softmax_backward_data(change, shares, -1, shares.dtype, grad_input=change)
     torch.bmm(change.transpose(1, 2), queries, out=above)
     torch.bmm(change, keys, out=queries)
-    into = result.view(job.count, job.length, 3, job.heads, job.size)
+    into = result.view(job.texts, job.length, 3, job.heads, job.size)
     for place, part in enumerate((queries.mul_(job.scale), above, values)):
         into[:, :, place].copy_(part.view(job.shape).transpose(1, 2))
 
@@ -188,8 +188,8 @@ def _backward(job: _Job, qkv: Tensor, gradient: Tensor, result: Tensor) -> None:
 def _apart(job: _Job, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns queries, scaled by 1 / √(head size), keys and values, each (texts · heads, length, head size)."""
     apart = borrow("apart", qkv.numel(), qkv.dtype).view(3, *job.shape)
-    apart.copy_(qkv.view(job.count, job.length, 3, job.heads, job.size).permute(2, 0, 3, 1, 4))
-    queries, keys, values = apart.view(3, job.count * job.heads, job.length, job.size)
+    apart.copy_(qkv.view(job.texts, job.length, 3, job.heads, job.size).permute(2, 0, 3, 1, 4))
+    queries, keys, values = apart.view(3, job.texts * job.heads, job.length, job.size)
     return queries.mul_(job.scale), keys, values
 
 

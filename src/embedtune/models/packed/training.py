@@ -36,7 +36,7 @@ def can_pack_training(model: SentenceTransformer, precision: str) -> bool:
 
 
 class PackedTraining:
-    """See TrainableForward. Weights stay float32; in bfloat16 each pass casts them once, gradients come back in float32.
+    """See TrainableForward. In bfloat16, as in autocast, the products are; weights, residuals and norms stay float32.
 
     Layers that aren't plain linear ones, such as LoRA's, are called instead of fused.
     """
@@ -107,7 +107,7 @@ class _Bert:
         table = self.embeddings
         places = table.position_embeddings(rows_of_positions(texts, self.padding_id))
         x = table.word_embeddings(texts.ids) + table.token_type_embeddings.weight[0] + places
-        x = _drop(table.LayerNorm(x).to(self.dtype), table.dropout)
+        x = _drop(table.LayerNorm(x), table.dropout)
         for layer in self.layers:
             x = layer(x, texts)
         return x
@@ -116,7 +116,7 @@ class _Bert:
 class _Layer:
     def __init__(self, layer: Any, dtype: torch.dtype, heads: int) -> None:
         attention, out = layer.attention.self, layer.attention.output
-        self.heads = heads
+        self.heads, self.dtype = heads, dtype
         self.qkv = _fused([attention.query, attention.key, attention.value], dtype)
         self.out, self.up, self.down = (
             _linear(part, dtype) for part in (out.dense, layer.intermediate.dense, layer.output.dense)
@@ -136,9 +136,9 @@ class _Layer:
         return self._forward(x, texts)
 
     def _forward(self, x: Tensor, texts: PackedTexts) -> Tensor:
-        mixed = attend(self.qkv(x), texts, self.heads, _share(self.attention_dropout))
+        mixed = attend(self.qkv(x.to(self.dtype)), texts, self.heads, _share(self.attention_dropout))
         x = self.attention_norm(_drop(self.out(mixed), self.out_dropout) + x)
-        grown = self.down(functional.gelu(self.up(x)))
+        grown = self.down(functional.gelu(self.up(x.to(self.dtype))))
         return cast("Tensor", self.output_norm(_drop(grown, self.down_dropout) + x))
 
 
