@@ -106,8 +106,8 @@ class Story:
         self.words, self.folder = words, words.work / trained_on
         self.cache = EmbeddingCache(words.work / "cache")
         self.options = EncoderOptions(max_length=MAX_LENGTH)
-        first = trained_on == self.pair.collections[0]
-        self.settings = FIRST_RUN if first else replace(SECOND_RUN, negatives=NEGATIVES)
+        second = replace(SECOND_RUN, negatives=NEGATIVES)
+        self.settings = FIRST_RUN if trained_on == self.pair.collections[0] else second
 
     @cached_property
     def datasets(self) -> dict[str, RetrievalDataset]:
@@ -250,7 +250,7 @@ def encoder_folder(encoder: str) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """Returns the command line's words."""
+    """Returns the command line's words; `documents` are those of a corpus: the relevant and some more."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("collections", type=Path)
@@ -258,7 +258,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pair", nargs="+", choices=list(PAIRS), default=list(PAIRS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--rows", nargs="+", choices=[*ROWS, *SAME_TIME], default=[*ROWS, *SAME_TIME])
-    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="of each corpus: the relevant and some more")
+    parser.add_argument("--documents", type=int, default=DOCUMENTS)
     return parser.parse_args()
 
 
@@ -287,12 +287,8 @@ def main() -> None:
         for story in stories:
             for row in words.rows:
                 if row in ROWS or story.trained_on == SAME_TIME_ON:
-                    started = time.perf_counter()
                     facts = story.run(row, seed)
-                    took = time.perf_counter() - started
-                    print(
-                        f"{story.trained_on} {row} {seed}: {facts['gate']}, {took:.0f} s", file=sys.stderr, flush=True
-                    )
+                    progress.say(f"{story.trained_on}, {row}, seed {seed}: {facts['gate']}, {facts['seconds']:.0f} s")
                     publish(settings(words), stories)
 
 
