@@ -1,10 +1,12 @@
 """What does each export format keep and gain? The table in docs/export.md.
 
-    python benchmarks/export_table.py SHARED_DATA CHINESE_ENCODER WORK_FOLDER [MODEL ...]
+    python benchmarks/export_table.py SHARED_DATA CHINESE_ENCODER WORK_FOLDER [exports|speeds]
 
 SHARED_DATA is the folder of real collections, CHINESE_ENCODER what chinese_encoder.py trained. The
-tuned model and the adapter are trained into WORK_FOLDER first. Each row is written to
-benchmarks/export_table.json when it is done, and rows that are there are kept; MODEL names those to do.
+tuned model and the adapter are trained into WORK_FOLDER first. `exports` makes the folders and
+compares them, `speeds` measures the speed of the folders that are there again; give the machine to
+it alone. Each row is written to benchmarks/export_table.json when it is done; rows that are there,
+or whose speed was measured apart, are kept.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,22 +23,24 @@ from embedtune.errors import EmbedtuneError
 from embedtune.export.export_options import ProofOptions
 from embedtune.export.exporters import EXPORTERS
 from embedtune.export.exporting import export
+from embedtune.export.speed import measure_speed
 from embedtune.models.cache import EmbeddingCache
+from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.models.sentence_transformer import load_model
 from measuring import SEED, write_result
 
 PAGE = Path(__file__).parents[1] / "docs" / "export.md"
 BEGIN, END = "<!-- made by benchmarks/export_table.py -->", "<!-- end -->"
-FORMATS = (
-    ("fp16", {}),
-    ("bf16", {}),
-    ("onnx", {}),
-    ("onnx-int8", {}),
-    ("onnx-int8", {"scales": "static"}),
-    ("onnx-int8", {"left_in_float": ("query", "key", "value")}),
-    ("openvino", {}),
-    ("static", {}),
-)
-MOST_DOCUMENTS = 800
+FORMATS = tuple((name, {}) for name in ("onnx", "onnx-int8", "openvino", "static", "fp16", "bf16"))
+INT8_CHOICES = (("onnx-int8", {"scales": "static"}), ("onnx-int8", {"left_in_float": ("query", "key", "value")}))
+"""For minilm alone."""
+MOST_DOCUMENTS = 300
+PROOF = {"max_documents": MOST_DOCUMENTS, "speed_documents": 24, "speed_queries": 40, "seed": SEED}
+PARTS = ("exports", "speeds")
+TRAININGS = {
+    "adapter": ["--method", "adapter"],
+    "tuned": ["--method", "full", "--epochs", "1", "--max-length", "128", "--negatives", "0", "--validations", "1"],
+}
 
 
 class Subject(NamedTuple):
@@ -48,34 +52,32 @@ class Subject(NamedTuple):
 
 
 def subjects(shared: Path, chinese: Path, work: Path) -> dict[str, Subject]:
-    """Returns the four models, the two that are trained being trained where they aren't there yet."""
+    """Returns the four models."""
     english, cmrc = shared / "chroma-chunk-eval" / "dataset.json", shared / "cmrc2018" / "dataset.json"
-    trainings = {"tuned": ["--epochs", "1", "--max-length", "128", "--negatives", "0"], "adapter": []}
-    for name, flags in trainings.items():
-        if not (work / name).exists():
-            method = "full" if name == "tuned" else name
-            words = ["train", str(english), "--encoder", "minilm", "--method", method, "--out", str(work / name)]
-            words += ["--cache-dir", str(work / "cache"), *flags]
-            subprocess.run([sys.executable, "-m", "embedtune", *words], check=True)
     return {
-        "minilm": Subject("minilm", english, "all"),
-        "tuned": Subject(str(work / "tuned"), english, "test"),
+        "minilm": Subject("minilm", english, "test"),
+        "Chinese": Subject(str(chinese), cmrc, "val"),
         "adapter": Subject(str(work / "adapter"), english, "test"),
-        "Chinese": Subject(str(chinese), cmrc, "test"),
+        "tuned": Subject(str(work / "tuned"), english, "test"),
     }
+
+
+def train_where_missing(name: str, subject: Subject, work: Path) -> None:
+    """Trains the tuned model or the adapter."""
+    if name in TRAININGS and not Path(subject.model).exists():
+        words = ["train", str(subject.dataset), "--encoder", "minilm", *TRAININGS[name], "--out", subject.model]
+        subprocess.run([sys.executable, "-m", "embedtune", *words, "--cache-dir", str(work / "cache")], check=True)
 
 
 def row(subject: Subject, format_name: str, flags: Mapping[str, Any], work: Path, label: str) -> dict[str, Any]:
     """Returns one export's figures, or why there is none."""
     dataset = RetrievalDataset.read(subject.dataset)
-    proof = ProofOptions(
-        split=subject.split, max_documents=MOST_DOCUMENTS, speed_documents=32, speed_queries=60, seed=SEED
-    )
+    proof = ProofOptions(split=subject.split, **PROOF)
     try:
         done = export(
             subject.model,
             dataset,
-            work / label.replace(" ", "-"),
+            folder_of(work, label),
             format_name=format_name,
             options=EXPORTERS.load(format_name).OPTIONS(**flags),
             proof_options=proof,
@@ -86,6 +88,28 @@ def row(subject: Subject, format_name: str, flags: Mapping[str, Any], work: Path
     except EmbedtuneError as error:
         return {"refused": error.found}
     return {key: value for key, value in done.to_json().items() if key != "folder"}
+
+
+def folder_of(work: Path, label: str) -> Path:
+    """Returns where a row's export is."""
+    return work / label.replace(" ", "-")
+
+
+def speeds(rows: dict[str, Any], found: Mapping[str, Subject], work: Path, save: Callable[[], None]) -> None:
+    """Measures the speed of each row's folder beside the float32 model once more, and keeps that."""
+    for name, formats in rows.items():
+        waiting = {label: one for label, one in formats.items() if "speed" in one and "speed_alone" not in one}
+        if not waiting:
+            continue
+        subject = found[name]
+        dataset, options = RetrievalDataset.read(subject.dataset), ProofOptions(split=subject.split, **PROOF)
+        plain = load_model(subject.model, EncoderOptions())
+        queries = [dataset.queries[query_id] for query_id in dataset.split_query_ids(subject.split)]
+        for label, one in waiting.items():
+            encoder = load_encoder(folder_of(work, f"{name} {label}"))
+            speed = measure_speed(plain, encoder, list(dataset.corpus.values()), queries, options)
+            one |= {"speed": speed.to_json(), "speed_alone": True}
+            save()
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -133,17 +157,24 @@ def cells(one: Mapping[str, Any]) -> list[str]:
 def main() -> None:
     """Measures what isn't there yet and writes the table."""
     shared, chinese, work = (Path(word) for word in sys.argv[1:4])
+    parts = sys.argv[4:] or PARTS
     work.mkdir(parents=True, exist_ok=True)
     path = Path(__file__).with_suffix(".json")
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
-    for name, subject in subjects(shared, chinese, work).items():
-        if sys.argv[4:] and name not in sys.argv[4:]:
-            continue
-        for format_name, flags in FORMATS:
+
+    def save() -> None:
+        write_result(__file__, {"rows": rows, "most_documents": MOST_DOCUMENTS})
+
+    found = subjects(shared, chinese, work)
+    for name, subject in found.items() if "exports" in parts else ():
+        train_where_missing(name, subject, work)
+        for format_name, flags in (*FORMATS, *(INT8_CHOICES if name == "minilm" else ())):
             label = " ".join([format_name, *("static scales" if key == "scales" else "QKV in float" for key in flags)])
             if label not in rows.setdefault(name, {}):
                 rows[name][label] = row(subject, format_name, flags, work, f"{name} {label}")
-                write_result(__file__, {"rows": rows, "most_documents": MOST_DOCUMENTS})
+                save()
+    if "speeds" in parts:
+        speeds(rows, found, work, save)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 

@@ -158,7 +158,7 @@ def disk_errors(path: Path) -> Iterator[None]:
                 remedy="free some space or choose a folder on another disk; "
                 "everything finished before is intact and will be reused",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(
                 f"can't write {path}: {error.strerror}",
                 where=str(path),

@@ -19,7 +19,7 @@ assert not {"embedtune", "torch", "transformers", "sentence_transformers"} & set
 QUERY, DOCUMENTS = "水壶里有水垢怎么办", ["白醋加热水浸泡半小时", "Green tea wants water at 80 °C."]
 
 
-@pytest.mark.parametrize("name", ["onnx", "onnx-int8"])
+@pytest.mark.parametrize("name", ["onnx", pytest.param("onnx-int8", marks=pytest.mark.slow)])
 def test_example(exported, name):
     folder = exported(name).folder
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -78,8 +78,10 @@ class Prover:
         self.same_space = same_space
         self.dataset, self.options, self.cache = dataset, options, cache
         exact = encoder_options.model_copy(update={"precision": "float32", "forward": "auto", "processes": 1})
-        self._encoder_options = encoder_options.model_copy(
-            update={"query_instruction": None, "document_instruction": None, "max_length": None}
+        self._encoder_options = EncoderOptions(
+            device=encoder_options.device,
+            tokens_per_batch=encoder_options.tokens_per_batch,
+            trust_remote_code=encoder_options.trust_remote_code,
         )
         self.reference = Reference.measure(dataset, load_encoder(name, exact), cache, options)
         self._plain = load_model(name, exact)

@@ -37,6 +37,8 @@ _QKV = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "q_lin", "k_lin",
 _CALIBRATING = 64
 """Documents; more move the scales of static quantisation little and take memory."""
 _PRODUCTS = ("MatMul", "Gemm")
+_FORMER_GEMM = "_MatMul"
+"""ONNX Runtime turns each Gemm into a MatMul first and adds this to its name."""
 _LAYERS_NAMED = 12
 
 
@@ -77,7 +79,7 @@ def quantise(plain: Path, path: Path, in_float: Sequence[str], source: ExportSou
         "per_channel": True,
         "reduce_range": not _has_vnni() if options.reduce_range is None else options.reduce_range,
         "weight_type": QuantType.QInt8,
-        "nodes_to_exclude": list(in_float),
+        "nodes_to_exclude": [f"{name}{renamed}" for name in in_float for renamed in ("", _FORMER_GEMM)],
         "op_types_to_quantize": [*_PRODUCTS, *(("Gather",) if options.embeddings else ())],
         "extra_options": {"MatMulConstBOnly": True},
     }

@@ -64,11 +64,12 @@ def load(path: Path, device: str, precision: str) -> OnnxGraph:
         ) from error
 
 
-def _providers(device: str) -> list[str]:
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     there = onnxruntime.get_available_providers()
     if device.startswith("cuda") and _GPU not in there:
         raise EncoderError(
             f"device {device!r} asked for, but this ONNX Runtime has no {_GPU}",
             remedy="install onnxruntime-gpu in the place of onnxruntime, or use --device cpu",
         )
-    return [_GPU, _CPU] if _GPU in there and device != "cpu" else [_CPU]
+    number = device.partition(":")[2] or "0"
+    return [(_GPU, {"device_id": number}), _CPU] if _GPU in there and device != "cpu" else [_CPU]
