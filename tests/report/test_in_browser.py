@@ -107,6 +107,7 @@ def test_a_query_opened_by_keyboard(made, page):
     assert page.run("document.activeElement.id") == "filter"
     page.run("document.querySelector('.row').focus()")
     page.press("ArrowDown")
+    assert page.run("[...document.querySelectorAll('.row')].indexOf(document.activeElement)") == 1
     page.press("ArrowUp")
     page.press("Enter")
     assert page.run("document.querySelectorAll('[aria-expanded=true]').length") == 1

@@ -17,7 +17,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.causes import CAUSES
 from embedtune.evaluate.comparison import compare
 from embedtune.mine.report import RULES
-from embedtune.report.catalogue import catalogue
+from embedtune.report.catalogue import catalogue, say
 from embedtune.report.content import SystemCosts
 from embedtune.report.options import PageOptions
 from embedtune.report.page import render_report, write_report
@@ -158,6 +158,12 @@ def test_both_languages_say_everything():
         assert not re.search("[\u4e00-\u9fff]", english[key]), key
     same = [key for key in english if english[key] == chinese[key]]
     assert same == ["source.bm25", "explorer.pages"]
+
+
+def test_spaces_beside_names_and_the_minus_sign():
+    assert say("decision.use", system="甲 乙", base="bge-small").zh == "改用甲 乙：优于 bge-small"
+    assert say("decision.use", system="甲 乙", base="bge-small").en == "Use 甲 乙: it is better than bge-small"
+    assert say("reason.level", measure="a-b", mean=-0.5, low=-1, high=1).en.startswith("a-b is −0.5000 (95")
 
 
 def places(text):

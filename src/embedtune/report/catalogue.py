@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import string
 from collections.abc import Mapping
 from importlib import resources
@@ -24,10 +25,16 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> Any:
         written = super().format_field(value, format_spec)
-        return written.replace("-", "\N{MINUS SIGN}") if isinstance(value, int | float) else written
+        if isinstance(value, int | float):
+            return written.replace("-", "\N{MINUS SIGN}")
+        return f"{_EDGE}{written}{_EDGE}"
 
 
 _FORMATTER = _Formatter()
+_EDGE = "\0"
+_HAN = "[\u4e00-\u9fff]"
+_SPACE_BESIDE_A_NAME = re.compile(f"(?<={_HAN}{_EDGE}) (?={_HAN})|(?<={_HAN}) (?={_EDGE}{_HAN})")
+"""Chinese has a space between Chinese and Latin words, and none between two Chinese ones."""
 
 
 @functools.cache
@@ -40,7 +47,8 @@ def catalogue(language: str) -> Mapping[str, str]:
 
 def say(key: str, **values: object) -> Words:
     """Returns the words of a key with the values in their places; raises KeyError for an unknown key."""
-    return Words(*(_FORMATTER.vformat(catalogue(language)[key], (), values) for language in LANGUAGES))
+    filled = (_FORMATTER.vformat(catalogue(language)[key], (), values) for language in LANGUAGES)
+    return Words(*(_SPACE_BESIDE_A_NAME.sub("", text).replace(_EDGE, "") for text in filled))
 
 
 def both(words: Words) -> Markup:
