@@ -73,7 +73,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
         from embedtune.evaluate.guards import guards_or_general, read_guards
         from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.models.tuned import TUNED_MODEL
-        from embedtune.pipeline.training import GatedTraining, train_alone, train_and_gate
+        from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
 
         refuse_strangers(out, TUNED_MODEL, overwrite)
         guards = guards_or_general(read_guards(guard or [])) if gate else {}

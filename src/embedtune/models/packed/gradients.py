@@ -217,7 +217,7 @@ def _on_all_cores(work: Callable[[_Job], None], jobs: list[_Job]) -> None:
 def _pool(workers: int) -> ThreadPoolExecutor:
     """Returns threads that stay, and keep their scratch memory; PyTorch computes on one core in each."""
     host_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="embedtune-attention", initializer=_alone)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="packed-attention", initializer=_alone)
     list(pool.map(lambda _: None, range(workers)))
     torch.set_num_threads(host_threads)
     return pool
