@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from embedtune.errors import OptionsError
 from embedtune.evaluate.comparison import CompareOptions, Comparison, compare
 from embedtune.evaluate.evaluation import Evaluation
-from embedtune.evaluate.mean_interval import mean_interval
+from embedtune.evaluate.resampling import bootstrap_quantiles
 from embedtune.report.content import GuardResult, SystemCosts, SystemResult
 
 __all__ = ["guard_result", "system_results"]
+
+_TAILS = (0.025, 0.975)
 
 
 def system_results(
@@ -58,4 +60,5 @@ def _interval(evaluation: Evaluation, options: CompareOptions) -> tuple[float, f
     if values is None:
         known = ", ".join(evaluation.scores.values)
         raise OptionsError(f"the evaluation has no {options.measure}, only {known}", remedy="name one of them")
-    return mean_interval(values, resamples=options.resamples, seed=options.seed)
+    low, high = bootstrap_quantiles(values[:, None], _TAILS, options.resamples, options.seed)[:, 0]
+    return float(low), float(high)
