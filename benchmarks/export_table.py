@@ -86,7 +86,7 @@ def row(subject: Subject, format_name: str, flags: Mapping[str, Any], work: Path
             overwrite=True,
         )
     except EmbedtuneError as error:
-        return {"refused": error.found}
+        return {"refused": error.found.replace(subject.model, label.partition(" ")[0])}
     return {key: value for key, value in done.to_json().items() if key != "folder"}
 
 
@@ -137,7 +137,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def cells(one: Mapping[str, Any]) -> list[str]:
     """Returns a row's cells after the first."""
     if "refused" in one:
-        return [f"can't be: {one['refused'].partition(' has ')[2] or one['refused']}", "", "", "", ""]
+        return [f"refused: {one['refused']}", "", "", "", ""]
     fidelity, speed = one["fidelity"], one["speed"]
     difference, cosines, here, plain = fidelity["difference"], fidelity["cosines"], speed["exported"], speed["float32"]
     low, high = difference["interval"]

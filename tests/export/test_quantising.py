@@ -57,7 +57,7 @@ def test_int8_is_near_and_nearer_with_more_in_float(graph, source, tmp_path, sca
         path = tmp_path / f"{number}.onnx"
         quantise(graph, path, names, source, Int8Options(scales=scales, embeddings=False))
         assert path.stat().st_size < graph.stat().st_size
-        far.append(float(np.abs(vectors_of(path, source) - exact).max()))
+        far.append(float(np.abs(vectors_of(path, source) - exact).mean()))
     assert 0 < far[2] < far[0] < 0.1
     first = onnx.load(str(tmp_path / "0.onnx")).graph
     in_int8 = [node for node in first.node if node.op_type in ("MatMulInteger", "QLinearMatMul")]
