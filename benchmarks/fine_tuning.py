@@ -27,7 +27,7 @@ from embedtune import progress
 from embedtune.artifact import write_text_whole
 from embedtune.data.corpus_sample import sample_corpus
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.general import general_guard
+from embedtune.data.general import GeneralLanguage, general_half
 from embedtune.data.training_set import TrainingSet
 from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
 from embedtune.evaluate.gate import gate
@@ -61,7 +61,7 @@ GENERAL = "general"
 class Pair:
     """Two collections of a language: one trained on as in the case study's first run, one as in its second."""
 
-    language: str
+    language: GeneralLanguage
     collections: tuple[str, str]
     learning_rate: float
 
@@ -86,15 +86,6 @@ def cut(dataset: RetrievalDataset, documents: int) -> RetrievalDataset:
         relevant_docs={query_id: list(dataset.positives(query_id)) for query_id in asked},
         queries_split=kept,
     )
-
-
-def general_half(language: str) -> RetrievalDataset:
-    """Returns the general set's documents and queries in one language."""
-    general = general_guard()
-    queries = {q: text for q, text in general.queries.items() if q.startswith(f"q-{language}-")}
-    corpus = {d: text for d, text in general.corpus.items() if d.startswith(f"{language}-")}
-    relevant = {q: general.relevant_docs[q] for q in queries}
-    return RetrievalDataset(queries, corpus, relevant, queries_split={"test": list(queries)})
 
 
 class Story:

@@ -13,7 +13,8 @@ import pytest
 
 import embedtune
 from embedtune.data.checks import check_dataset
-from embedtune.data.general import GENERAL, general_guard
+from embedtune.data.dataset import RetrievalDataset
+from embedtune.data.general import GENERAL, general_guard, general_guards
 from embedtune.data.near_duplicates import near_duplicate_groups
 from embedtune.evaluate.evaluation import evaluate
 from embedtune.models.cache import EmbeddingCache
@@ -98,3 +99,30 @@ def test_it_loads_from_an_installed_layout_without_the_checkout_or_a_network(tmp
     assert Path(place).is_relative_to(tmp_path)
     kept = json.loads(GENERAL.read_text(encoding="utf-8"))
     assert {field: fields[field] for field in kept} == kept
+
+
+def asking(*queries):
+    ids = [f"q{number}" for number in range(len(queries))]
+    return RetrievalDataset(dict(zip(ids, queries, strict=True)), {"d": "a text"}, {}, queries_split={"test": ids})
+
+
+@pytest.mark.parametrize(
+    ("queries", "names"),
+    [
+        (["How do I descale a kettle?", "which tea has most caffeine"], ["general-en"]),
+        (["水壶里的水垢怎么去掉？", "哪种茶咖啡因最多"], ["general-zh"]),
+        (["水壺裡的水垢怎麼去掉？"], ["general-zh"]),
+        (["How do I descale a kettle?"] * 3 + ["哪种茶咖啡因最多"], ["general-en", "general-zh"]),
+        (["How do I descale a kettle?"] * 30 + ["哪种茶咖啡因最多"], ["general-en"]),
+        (["Как удалить накипь?"], ["general-en", "general-zh"]),
+    ],
+)
+def test_a_dataset_is_watched_in_its_own_languages(queries, names):
+    guards = general_guards(asking(*queries))
+    assert list(guards) == names
+    for name, guard in guards.items():
+        language = name.removeprefix("general-")
+        assert len(guard.corpus) == 88
+        assert len(guard.queries) == 176
+        assert all(document_id.startswith(f"{language}-") for document_id in guard.corpus)
+        assert all(guard.positives(query_id) for query_id in guard.queries)

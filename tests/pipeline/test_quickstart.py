@@ -25,7 +25,7 @@ def test_makes_everything_it_promises_and_reuses_it(quickstart, tmp_path):
     assert "summary lines are not human search queries" in first.stderr
     assert "ndcg_at_10" in first.stdout
     assert "tuned minus base" in first.stdout
-    assert "the gate: guard general, 352 queries" in first.stdout
+    assert "the gate: guard general-en, 176 queries" in first.stdout
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     for system in ("bm25", "base", "tuned"):
         assert len(summary[system]) == 20

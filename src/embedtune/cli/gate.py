@@ -17,7 +17,10 @@ from embedtune.models.encoder import EncoderOptions
 __all__ = ["GUARD_HELP", "REFUSED", "gate_command"]
 
 REFUSED = 3
-GUARD_HELP = "NAME=DATASET: a set that the model must not get worse on; repeatable. Default: a small general set."
+GUARD_HELP = (
+    "NAME=DATASET: a set that the model must not get worse on; repeatable. Default: a small general set in the "
+    "dataset's languages."
+)
 
 
 @command

@@ -76,8 +76,9 @@ def _train_by(method_name: str) -> Callable[..., None]:
         from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
 
         refuse_strangers(out, TUNED_MODEL, overwrite)
-        guards = guards_or_general(read_guards(guard or [])) if gate else {}
+        given = read_guards(guard or []) if gate else {}
         data = RetrievalDataset.read(dataset)
+        guards = guards_or_general(given, data) if gate else {}
         training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
         made_from = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
         progress.say(f"{dataset}: {len(data.corpus)} documents, {len(training_set.examples)} training examples")

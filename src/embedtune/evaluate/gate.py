@@ -31,7 +31,7 @@ def gate(
     in the cache. Raises DataError for a guard or a split that nothing can be measured on.
     """
     options, cache = options or GateOptions(), cache or EmbeddingCache(None)
-    trial = Trial(dataset, options.split, guards_or_general(guards), seed=options.seed)
+    trial = Trial(dataset, options.split, guards_or_general(guards, dataset), seed=options.seed)
     measured = trial.measure(base, cache)
     verdict = judge(measured, trial.measure(tuned, cache), options.split, options)
     for warning in verdict.warnings:

@@ -9,9 +9,8 @@ from embedtune import progress
 from embedtune.data.dataset import ALL_QUERIES, RetrievalDataset
 from embedtune.errors import DataError, EmbedtuneError, OptionsError
 
-__all__ = ["GENERAL", "Guards", "guard_split", "guards_or_general", "read_guards"]
+__all__ = ["Guards", "guard_split", "guards_or_general", "read_guards"]
 
-GENERAL = "general"
 _REMEDY = "write --guard NAME=DATASET, for example --guard manuals=manuals.json"
 
 Guards = Mapping[str, RetrievalDataset]
@@ -39,19 +38,20 @@ def read_guards(words: Sequence[str]) -> dict[str, RetrievalDataset]:
     return {name: _read(name, Path(place)) for name, place in places.items()}
 
 
-def guards_or_general(guards: Guards | None) -> Guards:
-    """Returns the guards; without any the general set that comes with embedtune, and a warning."""
+def guards_or_general(guards: Guards | None, dataset: RetrievalDataset) -> Guards:
+    """Returns the guards; without any the general set in the dataset's languages, and a warning."""
     if guards:
-        for name, dataset in guards.items():
-            _refuse_unaskable(name, dataset)
+        for name, guard in guards.items():
+            _refuse_unaskable(name, guard)
         return guards
-    from embedtune.data.general import general_guard
+    from embedtune.data.general import general_guards
 
+    general = general_guards(dataset)
     progress.say(
-        "warning: no guard was given, so only the small general set of embedtune is watched; bring what your users "
-        "also search, with --guard NAME=DATASET"
+        f"warning: no guard was given, so only embedtune's small general set is watched ({', '.join(general)}); bring "
+        "what your users also search, with --guard NAME=DATASET"
     )
-    return {GENERAL: general_guard()}
+    return general
 
 
 def guard_split(dataset: RetrievalDataset, split: str) -> str:

@@ -85,7 +85,9 @@ def choose_weight(
     names = [tuned] if isinstance(tuned, str) else list(tuned)
     weights = options.grid
     encoder_of = _encoders(base, names, weights, encoder_options or EncoderOptions())
-    trial = Trial(dataset, options.val_split, guards_or_general(guards), options.choose_documents, options.seed)
+    trial = Trial(
+        dataset, options.val_split, guards_or_general(guards, dataset), options.choose_documents, options.seed
+    )
     measured = trial.measure(load_encoder(base, encoder_options), cache)
     candidates: list[Candidate] = []
     for weight in weights:

@@ -14,13 +14,12 @@ from embedtune.artifact import provenance, write_text_whole
 from embedtune.data.checks import check_dataset
 from embedtune.data.converters.docstrings import DocstringOptions, convert
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.general import general_guard
+from embedtune.data.general import general_guards
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError
 from embedtune.evaluate.comparison import Comparison, compare
 from embedtune.evaluate.evaluation import evaluate, read_evaluation, write_evaluation
 from embedtune.evaluate.guard_options import GateOptions
-from embedtune.evaluate.guards import GENERAL
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, EncoderOptions, load_encoder
 from embedtune.options import Options
@@ -146,8 +145,9 @@ class _Quickstart:
         from embedtune.evaluate.gate import gate
 
         models = [self._encoder(name) for name in (self.options.encoder, str(self.model_path))]
-        guards = {GENERAL: general_guard()}
-        verdict = gate(self._dataset(), *models, guards=guards, options=GateOptions(split="test"), cache=self.cache)
+        dataset = self._dataset()
+        guards = general_guards(dataset)
+        verdict = gate(dataset, *models, guards=guards, options=GateOptions(split="test"), cache=self.cache)
         content = verdict.to_json() | {"lines": verdict.lines()}
         write_text_whole(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 

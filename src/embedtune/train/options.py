@@ -63,7 +63,7 @@ class StepOptions(LossOptions):
     )
     learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW.")
     warmup_share: float = Field(default=0.1, ge=0, lt=1, description="Share of steps that warm up; then cosine.")
-    dropout: bool = Field(default=False, description="Keep the model's dropout; off doubles the speed on a CPU.")
+    dropout: bool = Field(default=False, description="Keep the model's dropout; off is 8 to 20 % faster on a CPU.")
     seed: int = Field(default=42, description="Seeds batches, dropout and the val sample.")
 
 
