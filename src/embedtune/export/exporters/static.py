@@ -1,4 +1,4 @@
-"""One vector for each token, averaged: hundreds of times as fast, and clearly less exact."""
+"""One vector for each token, averaged: tens of times as fast, and clearly less exact."""
 
 from __future__ import annotations
 
