@@ -153,6 +153,7 @@ def test_losses_whose_data_is_missing(train, sample_fields, tmp_path):
         refused(train("--loss", loss), tmp_path, "learns a teacher's scores", "embedtune mine D --encoder E --rerank")
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_halves_the_micro_batch(train, monkeypatch, tmp_path):
     """A real run whose forward pass can't hold more than five texts at a time."""
     embed, held = PaddedTraining.embed, []

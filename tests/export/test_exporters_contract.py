@@ -66,6 +66,7 @@ def test_figures_are_in_the_readme_and_the_manifest(exported, name):
     assert manifest["made_from"]["result"] == json.loads(json.dumps(done.to_json()))
 
 
+@pytest.mark.slow
 def test_a_new_process_gives_the_same_vectors(exported, tmp_path):
     folders = [exported(name).folder for name in ("bf16", "onnx", "static")]
     program = f"""

@@ -50,6 +50,7 @@ def held():
     return with_replay(TrainingSet.build(part_of("en"), "train"), silent, ReplayOptions(replay_share=0.5))
 
 
+@pytest.mark.slow
 def test_documents_keep_the_vectors_that_training_would_change(tiny_model, tmp_path, held):
     chinese = part_of("zh")
     alone = TrainingSet.build(part_of("en"), "train")

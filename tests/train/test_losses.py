@@ -216,7 +216,7 @@ def test_dropout_is_repeated(tiny_model, columns):
     assert_same_gradients(cached, whole)
 
 
-@pytest.mark.parametrize("raised", [MemoryError, RuntimeError])
+@pytest.mark.parametrize("raised", [MemoryError, pytest.param(RuntimeError, marks=pytest.mark.slow)])
 def test_out_of_memory_halves_and_gives_the_same(raised, model, columns, capsys):
     expected = copy.deepcopy(model)
     ours("infonce", expected, None, columns)
