@@ -11,6 +11,7 @@ from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.compress import compress_command
+from embedtune.cli.doctor import doctor_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
@@ -29,6 +30,7 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "quickstart",
+    "doctor",
     "import",
     "check",
     "split",
@@ -66,6 +68,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("quickstart")(quickstart_command)
+app.command("doctor")(doctor_command)
 app.add_typer(import_app, name="import")
 app.command("check")(check_command)
 app.command("split")(split_command)
