@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import shutil
 import tempfile
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from embedtune import __version__
 from embedtune.data.hub import hub_reachable
 from embedtune.errors import EmbedtuneError, MissingPackageError
 from embedtune.extras import Extra, Package, installed_extras, needed_packages
@@ -104,7 +104,7 @@ def check_setup() -> Setup:
     if machine is not None:
         problems += _machine_problems(machine)
     return Setup(
-        embedtune=__version__,
+        embedtune=importlib.metadata.version("embedtune"),
         python=platform.python_version(),
         machine=machine,
         packages=tuple(packages),
