@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import typer
-from typer.core import TyperGroup
 
 from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
@@ -16,6 +15,7 @@ from embedtune.cli.eval import eval_command
 from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
+from embedtune.cli.help import VerbApp, VerbGroup
 from embedtune.cli.import_ import import_app
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
@@ -50,7 +50,7 @@ VERBS = (
 )
 
 
-class VerbsInOrder(TyperGroup):
+class VerbsInOrder(VerbGroup):
     """Lists the verbs in the order of use."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -58,7 +58,7 @@ class VerbsInOrder(TyperGroup):
         return list(VERBS)
 
 
-app = typer.Typer(
+app = VerbApp(
     name="embedtune",
     cls=VerbsInOrder,
     help="Adapts text-embedding models to your own corpus, and proves that it helped.",
