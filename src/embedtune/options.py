@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,10 +14,12 @@ __all__ = ["Options"]
 class Options(BaseModel):
     """The base of every options class; its fields are the flags and the recipe keys.
 
-    A field's description is the help text of its flag. Raises OptionsError with all faults
+    A field's description is the help text of its flag, HEADING what the flags stand under; "" is
+    among those of the verb itself. Raises OptionsError with all faults
     at once, where pydantic would raise its own ValidationError.
     """
 
+    HEADING: ClassVar[str] = ""
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     if not TYPE_CHECKING:  # so that type checkers see the fields as parameters

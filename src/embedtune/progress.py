@@ -27,6 +27,7 @@ __all__ = ["ProgressTask", "say", "shown", "task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_WORTH_A_LINE = 1.0
+_HOUR = 3600
 
 
 class _Display:
@@ -103,14 +104,17 @@ class ProgressTask:
     def resume(self, done: int) -> None:
         """Counts what an earlier run did; it took no time of this one."""
         self._done = self._done_before = done
+        if self._display is not None and self._display.bars is not None and self._bar is not None:
+            self._display.bars.reset(self._bar, completed=done)
 
     def _left(self) -> str:
         """Returns the time left as words, from the speed so far."""
         fresh = self._done - self._done_before
         if fresh <= 0 or self._done >= self._total:
             return ""
-        seconds = (time.monotonic() - self._started) / fresh * (self._total - self._done)
-        return f", {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+        seconds = int((time.monotonic() - self._started) / fresh * (self._total - self._done))
+        minutes = f"{seconds // 60}" if seconds < _HOUR else f"{seconds // _HOUR}:{seconds % _HOUR // 60:02d}"
+        return f", {minutes}:{seconds % 60:02d} left"
 
     def close(self) -> None:
         """Ends the task: its bar goes, and if it took long a line with its time stays."""

@@ -24,7 +24,9 @@ def card_command(
     public: Annotated[bool, typer.Option(help="Make a new repository public; it is private otherwise.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a README.md that this command didn't write.")] = False,
 ) -> None:
-    """Writes a model card: base, data, method, figures with intervals, limits, licence.
+    """Writes a model card, and sends the model to the Hub if asked.
+
+    The card has base, data, method, figures with intervals, limits and licence.
 
     Example: embedtune card tuned --results runs/base,runs/tuned --license apache-2.0
     """

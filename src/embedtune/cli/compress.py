@@ -33,7 +33,9 @@ def compress_command(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Measures int8, binary and shortened vectors beside float32: bytes a vector against ndcg_at_10.
+    """Measures what int8, binary or shorter vectors would cost.
+
+    A row for each: bytes a vector against ndcg_at_10, beside float32.
 
     Example: embedtune compress tuned dataset.json --split test
     """

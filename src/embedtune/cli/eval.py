@@ -11,6 +11,7 @@ import typer
 from embedtune import progress
 from embedtune.artifact import refuse_strangers
 from embedtune.cli.flags import command
+from embedtune.cli.help import one_of
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
@@ -22,19 +23,26 @@ if TYPE_CHECKING:
 
 __all__ = ["eval_command"]
 
+_RETRIEVERS = ("dense", "bm25", "hybrid")
 _MAIN = "ndcg_at_10"
 
 
 @command
 def eval_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset in embedtune's JSON format.", metavar="D")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
-    retriever: Annotated[str, typer.Option(help="dense, bm25 or hybrid.")] = "dense",
+    retriever: Annotated[
+        str, typer.Option(help="dense, bm25 or hybrid.", autocompletion=one_of(lambda: _RETRIEVERS))
+    ] = "dense",
     index: Annotated[
-        str, typer.Option(help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.")
+        str,
+        typer.Option(
+            help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.",
+            autocompletion=one_of(INDEXES.names),
+        ),
     ] = "exact",
     split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
     top_k: Annotated[int, typer.Option(help="Documents to retrieve for a query.", min=1)] = 10,

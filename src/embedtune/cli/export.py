@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedtune import progress
+from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.export_options import ExportOptions, ProofOptions
@@ -27,7 +29,9 @@ _REFUSED = 3
 
 
 def export_command() -> None:
-    """Writes a model in another format and compares it with the original.
+    """Writes a model in another format, and compares the two.
+
+    Exit status 3, and nothing written, where the copy doesn't keep its limits.
 
     Example: embedtune export tuned --format onnx-int8 --data dataset.json --out exported
     """
@@ -46,7 +50,9 @@ def _export_as(format_name: str) -> Callable[..., None]:
         options: ExportOptions,
         proof_options: ProofOptions,
         encoder_options: EncoderOptions,
-        format: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(EXPORTERS.names())}.")] = _DEFAULT,  # noqa: A002
+        format: Annotated[  # noqa: A002
+            str, typer.Option(_FLAG, help=f"{', '.join(EXPORTERS.names())}.", autocompletion=one_of(EXPORTERS.names))
+        ] = _DEFAULT,
         cache_dir: Annotated[
             Path | None,
             typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
@@ -84,7 +90,7 @@ def _export_as(format_name: str) -> Callable[..., None]:
         progress.say(f"wrote {out}")
 
     example = f"Example: embedtune export tuned --format {format_name} --data dataset.json --out exported"
-    export_command.__doc__ = f"{plugin.__doc__}\n\n{plugin.export.__doc__}\n\n{example}"
+    export_command.__doc__ = f"{plugin.__doc__}\n\n{inspect.getdoc(plugin.export)}\n\n{example}"
     export_command.__annotations__["options"] = plugin.OPTIONS
     return export_command
 

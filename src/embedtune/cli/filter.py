@@ -32,7 +32,7 @@ _FilterFlags: type[Options] = create_model("FilterFlags", __base__=Options, **_F
 
 
 def filter_command(
-    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D2")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     choice: FilterChoice,
     flags: Options,
     encoder_options: EncoderOptions,
@@ -51,12 +51,14 @@ def filter_command(
         Path | None, typer.Option(help="Folder of a language model's replies; default: beside the cached vectors.")
     ] = None,
     restore: Annotated[
-        bool, typer.Option(help="Put back everything that filters took out of D2 or relabelled.")
+        bool, typer.Option(help="Put back everything that filters took out of D or relabelled.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print every dropped query as JSON.")] = False,
 ) -> None:
-    """Drops queries that would teach something wrong; what is dropped stays in the file, with the reason.
+    """Drops made queries that would teach something wrong.
+
+    What is dropped stays in the file, with the reason.
 
     Example: embedtune filter synthetic.json --encoder minilm --found-by both --out filtered.json
     """

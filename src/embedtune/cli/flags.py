@@ -12,6 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from embedtune import progress
+from embedtune.cli.help import one_of
 from embedtune.errors import EmbedtuneError
 from embedtune.options import Options
 
@@ -25,18 +26,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Returns the function as typer wants it.
 
     A parameter whose type is an Options class becomes one flag for each of its fields, with the
-    field's description as help; two classes that share a field share its flag. An EmbedtuneError
-    is printed without a traceback and ends with exit status 2.
+    field's description as help, under the class's heading; two classes that share a field share
+    its flag. An EmbedtuneError is printed without a traceback and ends with exit status 2.
     """
     hints = get_type_hints(function, include_extras=True)
     options = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and issubclass(hint, Options)}
-    fields = {name: field for hint in options.values() for name, field in hint.model_fields.items()}
+    fields = {name: (field, hint.HEADING) for hint in options.values() for name, field in hint.model_fields.items()}
     plain = [
         parameter.replace(annotation=hints[name])
         for name, parameter in inspect.signature(function).parameters.items()
         if name not in options
     ]
-    flags = [_flag(name, field) for name, field in fields.items()]
+    flags = [_flag(name, field, heading) for name, (field, heading) in fields.items()]
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
@@ -60,9 +61,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
+def _flag(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:
     spelled = () if field.alias is None else (f"--{field.alias}",)
-    option = typer.Option(*spelled, help=field.description, show_default=field.default not in (None, ()))
+    option = typer.Option(
+        *spelled,
+        help=field.description,
+        show_default=field.default not in (None, ()),
+        rich_help_panel=heading or None,
+        autocompletion=_completion(field.annotation),
+    )
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     return inspect.Parameter(
         name,
@@ -70,6 +77,14 @@ def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
         default=default,
         annotation=Annotated[_flag_type(field.annotation), option],
     )
+
+
+def _completion(annotation: Any) -> Callable[[str], list[str]] | None:
+    """Returns what completes a value that is one of some texts; None for any other."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next((part for part in get_args(annotation) if get_origin(part) is Literal), annotation)
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return one_of(lambda: map(str, choices)) if choices else None
 
 
 def _flag_type(annotation: Any) -> Any:

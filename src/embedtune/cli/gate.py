@@ -36,7 +36,9 @@ def gate_command(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Refuses, with exit status 3, a tuned model without a shown gain or with a guard that it loses.
+    """Refuses a tuned model without a shown gain, or with a loss.
+
+    Exit status: 0 where it may replace its base, 3 where it gains nothing that is shown or loses a guard.
 
     Example: embedtune gate dataset.json --base minilm --tuned tuned --guard manuals=manuals.json
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 
 from embedtune import progress
 from embedtune.cli.flags import command
+from embedtune.cli.help import VerbApp, one_of
 from embedtune.data.converters import CONVERTERS
 from embedtune.data.writers import WRITERS, refuse_place, write_dataset
 from embedtune.data.writing import WriterOptions
@@ -19,6 +21,7 @@ from embedtune.options import Options
 
 __all__ = ["import_app"]
 
+_SOURCELESS = ("docstrings", "infgrad")
 _SPLITS = ("train", "val", "test")
 
 
@@ -33,8 +36,11 @@ class ConverterGroup(TyperGroup):
         """Returns the converter's command; ends with status 2 for an unknown name."""
         if cmd_name not in CONVERTERS.names():
             ctx.fail(describe_unknown("converter", cmd_name, CONVERTERS.names()))
-        single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(cmd_name, help=CONVERTERS.load(cmd_name).__doc__)(_import_command(cmd_name))
+        single = VerbApp(rich_markup_mode=None, add_completion=False)
+        source = "" if cmd_name in _SOURCELESS else "SOURCE "
+        example = f"Example: embedtune import {cmd_name} {source}--out dataset.json"
+        about = inspect.getdoc(CONVERTERS.load(cmd_name))
+        single.command(cmd_name, help=f"{about}\n\n{example}")(_import_command(cmd_name))
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
@@ -47,7 +53,7 @@ import_app = typer.Typer(
     cls=ConverterGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Converts other people's data to a dataset. Example: embedtune import beir scifact.zip --out scifact.json",
+    help="Converts other people's data to a dataset.\n\nExample: embedtune import beir scifact.zip --out scifact.json",
     subcommand_metavar="CONVERTER [SOURCE] --out D",
 )
 
@@ -66,9 +72,15 @@ def _import_command(name: str) -> Callable[..., None]:
             Path, typer.Option(help="A .json file, a .arrow folder, or a folder for Parquet or another layout.")
         ],
         options: Options,
-        source: Annotated[str | None, typer.Argument(help="What to convert: a path, or a name on the Hub.")] = None,
+        source: Annotated[
+            str | None, typer.Argument(help="What to convert: a path, or a name on the Hub.", metavar="SOURCE")
+        ] = None,
         to: Annotated[
-            str | None, typer.Option(help=f"Layout to write: {', '.join(WRITERS.names())}; default: by --out.")
+            str | None,
+            typer.Option(
+                help=f"Layout to write: {', '.join(WRITERS.names())}; default: by --out.",
+                autocompletion=one_of(WRITERS.names),
+            ),
         ] = None,
         overwrite: Annotated[bool, typer.Option(help="Replace what an earlier import wrote to --out.")] = False,
     ) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 
 import typer
-from typer.core import TyperGroup
 
 from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
 from embedtune.cli.compress import compress_command
+from embedtune.cli.doctor import doctor_command
 from embedtune.cli.eval import eval_command
 from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
+from embedtune.cli.help import VerbApp, VerbGroup
 from embedtune.cli.import_ import import_app
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
@@ -29,6 +30,7 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "quickstart",
+    "doctor",
     "import",
     "check",
     "split",
@@ -48,7 +50,7 @@ VERBS = (
 )
 
 
-class VerbsInOrder(TyperGroup):
+class VerbsInOrder(VerbGroup):
     """Lists the verbs in the order of use."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -56,7 +58,7 @@ class VerbsInOrder(TyperGroup):
         return list(VERBS)
 
 
-app = typer.Typer(
+app = VerbApp(
     name="embedtune",
     cls=VerbsInOrder,
     help="Adapts text-embedding models to your own corpus, and proves that it helped.",
@@ -66,6 +68,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("quickstart")(quickstart_command)
+app.command("doctor")(doctor_command)
 app.add_typer(import_app, name="import")
 app.command("check")(check_command)
 app.command("split")(split_command)

@@ -44,7 +44,9 @@ def merge_command(
     overwrite: Annotated[bool, typer.Option(help="Replace a model in --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Mixes the weights of tuned models with their base's, which keeps most of the gain and loses less elsewhere.
+    """Mixes tuned models with their base, to lose less elsewhere.
+
+    The mixture's weights lie between those of the base and of the tuned models.
 
     With --select it ends with exit status 3, and writes nothing, where no share both gains and keeps the guards.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedtune import progress
+from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.stores import DEFAULT_STORE, STORES
@@ -28,7 +29,9 @@ _REFUSED = 3
 
 
 def publish_command() -> None:
-    """Writes documents, texts and vectors into a vector store, and checks the search there.
+    """Fills a vector store, and checks what its search finds.
+
+    Exit status 3 where the store finds less than it should.
 
     Example: embedtune publish tuned dataset.json --to lancedb --path store
     """
@@ -46,7 +49,9 @@ def _publish_to(store_name: str) -> Callable[..., None]:
         options: StoreOptions,
         publish_options: PublishOptions,
         encoder_options: EncoderOptions,
-        to: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(STORES.names())}.")] = DEFAULT_STORE,
+        to: Annotated[
+            str, typer.Option(_FLAG, help=f"{', '.join(STORES.names())}.", autocompletion=one_of(STORES.names))
+        ] = DEFAULT_STORE,
         cache_dir: Annotated[
             Path | None,
             typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),

@@ -20,7 +20,10 @@ def report_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset that was evaluated.", metavar="D")],
     runs: Annotated[
         list[str],
-        typer.Argument(help="Folders that eval --out wrote, as FOLDER or NAME=FOLDER; the first is compared with."),
+        typer.Argument(
+            help="Folders that eval --out wrote, as FOLDER or NAME=FOLDER; the first is compared with.",
+            metavar="RUN...",
+        ),
     ],
     options: ReportOptions,
     page_options: PageOptions,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedtune import progress
+from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError, StorageError
@@ -46,7 +47,9 @@ def _synth_by(backend_name: str) -> Callable[..., None]:
         out: Annotated[
             Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
         ] = None,
-        backend: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(BACKENDS.names())}.")] = DEFAULT_BACKEND,
+        backend: Annotated[
+            str, typer.Option(_FLAG, help=f"{', '.join(BACKENDS.names())}.", autocompletion=one_of(BACKENDS.names))
+        ] = DEFAULT_BACKEND,
         encoder: Annotated[
             str | None,
             typer.Option(

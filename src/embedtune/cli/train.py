@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import typer
 from embedtune import progress
 from embedtune.artifact import refuse_strangers
 from embedtune.cli.gate import GUARD_HELP
+from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.replay import ReplayOptions, with_replay
@@ -29,7 +31,9 @@ _FLAG = "--method"
 
 
 def train_command() -> None:
-    """Adapts an encoder to a dataset, and writes the tuned model, a mixture or the base: whatever passes the gate.
+    """Adapts an encoder to a dataset, and gates what comes out.
+
+    That is the tuned model, a mixture of it and its base, or the base as it was: whatever passes the gate.
 
     Example: embedtune train mined.json --encoder minilm --method adapter --out tuned
     """
@@ -47,7 +51,9 @@ def _train_by(method_name: str) -> Callable[..., None]:
         replay_options: ReplayOptions,
         options: Options,
         encoder_options: EncoderOptions,
-        method: Annotated[str, typer.Option(_FLAG, help=f"{', '.join(METHODS.names())}.")] = _DEFAULT,
+        method: Annotated[
+            str, typer.Option(_FLAG, help=f"{', '.join(METHODS.names())}.", autocompletion=one_of(METHODS.names))
+        ] = _DEFAULT,
         split: Annotated[str, typer.Option(help="Split whose queries are trained on.")] = "train",
         negatives: Annotated[
             int, typer.Option(help="Hard negatives for each query, the first of its negative_docs.", min=0)
@@ -108,7 +114,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
         progress.say(f"wrote {out}")
 
     example = f"Example: embedtune train mined.json --encoder minilm --method {method_name} --out tuned"
-    train_command.__doc__ = f"{plugin.__doc__}\n\n{plugin.fit.__doc__}\n\n{example}"
+    train_command.__doc__ = f"{plugin.__doc__}\n\n{inspect.getdoc(plugin.fit)}\n\n{example}"
     train_command.__annotations__["options"] = plugin.OPTIONS
     return train_command
 

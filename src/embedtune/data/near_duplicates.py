@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
+from embedtune import progress
 from embedtune.data.groups import connected_groups
 from embedtune.data.shingles import TextLength, mixed, normalise_text, shingle_hashes, shingles
 
@@ -65,7 +66,12 @@ def near_duplicate_groups(texts: Sequence[str], threshold: float = 0.8, length: 
     """
     if len(texts) < 2:
         return []
-    sketches = np.concatenate([_sketches(part, length) for _, part in _batches(texts, np.arange(len(texts)))])
+    found = []
+    with progress.task("look for near-duplicates", total=len(texts)) as looking:
+        for _, part in _batches(texts, np.arange(len(texts))):
+            found.append(_sketches(part, length))
+            looking.advance(len(part))
+    sketches = np.concatenate(found)
     pairs = _likely_pairs(sketches, _candidate_pairs(sketches), threshold)
     links = _similar_pairs(texts, pairs, threshold, length)
     return [group for group in connected_groups(len(texts), links) if len(group) > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ _TRAIN = "train"
 
 class ReplayOptions(Options):
     """How much of another domain is mixed in."""
+
+    HEADING: ClassVar[str] = "Guards and the gate"
 
     replay_share: float = Field(
         default=0.15, gt=0, lt=1, description="Share of --replay in what is trained on: of examples, or of documents."

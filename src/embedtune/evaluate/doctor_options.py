@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from embedtune.options import Options
@@ -11,6 +13,8 @@ __all__ = ["DoctorOptions"]
 
 class DoctorOptions(Options):
     """From where on the doctor warns."""
+
+    HEADING: ClassVar[str] = "False-negative doctor"
 
     scale: float = Field(default=20.0, gt=0, description="1 / temperature of the loss that is looked at.")
     chance_share: float = Field(

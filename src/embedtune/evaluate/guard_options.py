@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,8 @@ __all__ = ["GateOptions", "GuardOptions"]
 
 class GuardOptions(Options):
     """What a model may lose, and how that is tested."""
+
+    HEADING: ClassVar[str] = "Guards and the gate"
 
     measure: str = Field(default="ndcg_at_10", description="The measure that gain and losses are counted in.")
     max_guard_loss: float = Field(

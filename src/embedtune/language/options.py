@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -23,6 +23,8 @@ StructuredOutput = Literal["auto", "on", "off"]
 
 class LanguageOptions(Options):
     """The endpoint, its limits, and what it costs. The key comes from $OPENAI_API_KEY and nowhere else."""
+
+    HEADING: ClassVar[str] = "Language model"
 
     base_url: str | None = Field(
         default=None,

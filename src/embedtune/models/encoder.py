@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ Vectors = npt.NDArray[np.float32]
 
 class EncoderOptions(Options):
     """How a model is loaded and run."""
+
+    HEADING: ClassVar[str] = "Encoder"
 
     query_instruction: str | None = Field(
         default=None, description="Text put before every query; default: the model's own query prompt."

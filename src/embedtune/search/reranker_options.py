@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from embedtune.models.encoder import FloatPrecision
@@ -12,6 +14,8 @@ __all__ = ["RerankerOptions"]
 
 class RerankerOptions(Options):
     """How a cross-encoder is loaded and run; precision, device and batch size are as for encoders."""
+
+    HEADING: ClassVar[str] = "Reranker"
 
     precision: FloatPrecision = Field(
         default="auto", description="auto takes bfloat16 where the hardware computes in it, else float32."

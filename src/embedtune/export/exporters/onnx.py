@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from embedtune.export.export_options import ExportOptions
-from embedtune.export.graph import write_graph
-from embedtune.export.graph_folder import write_around
-from embedtune.export.source import ExportSource
+
+if TYPE_CHECKING:
+    from embedtune.export.source import ExportSource
 
 __all__ = ["OPTIONS", "OnnxOptions", "export"]
 
@@ -31,6 +32,9 @@ OPTIONS = OnnxOptions
 
 def export(source: ExportSource, folder: Path, options: OnnxOptions) -> Iterator[str]:
     """Writes the graph with the outputs last_hidden_state and sentence_embedding, and the folder around it."""
+    from embedtune.export.graph import write_graph
+    from embedtune.export.graph_folder import write_around
+
     written = write_graph(source, folder / _GRAPH, options.opset)
     write_around(source, folder, backend="onnx", graph=_GRAPH, inputs=written.inputs, precisions=["float32"])
     yield f"one graph of opset {options.opset}, at most {written.farthest:.1g} from the model in any place of a vector"

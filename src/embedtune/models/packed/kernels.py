@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["CompiledKernels", "compiled_kernels"]
+__all__ = ["CompiledKernels", "compiled_kernels", "why_no_kernels"]
 
 _LIBRARY = Path(__file__).with_name("libkernels.so")
 _SOURCE = Path(__file__).with_name("kernels.c")
@@ -103,6 +103,19 @@ def compiled_kernels() -> CompiledKernels | None:
     except (OSError, AttributeError):  # built for another system, or by another version
         return None
     return CompiledKernels(library) if made_from == hashlib.sha256(_SOURCE.read_bytes()).hexdigest() else None
+
+
+def why_no_kernels() -> str:
+    """Returns in words why compiled_kernels gives None, and "" where it doesn't."""
+    if compiled_kernels() is not None:
+        return ""
+    abilities = torch.cpu.get_capabilities()
+    lacking = [name for name in _NEEDED if not abilities.get(name)]
+    if lacking:
+        return f"this CPU lacks {', '.join(lacking)}"
+    if not _LIBRARY.is_file():
+        return "not built; install a C compiler and reinstall embedtune"
+    return "built from another source or for another system; reinstall embedtune"
 
 
 def _at(tensor: Tensor | None) -> ctypes.c_void_p:

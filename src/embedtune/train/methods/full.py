@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from embedtune.models.tuned import TunedModel
+from typing import TYPE_CHECKING
+
 from embedtune.train.job import TrainingJob
-from embedtune.train.trainer import TrainOptions, load_trainable, train_weights
+from embedtune.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from embedtune.models.tuned import TunedModel
 
 __all__ = ["OPTIONS", "fit"]
 
@@ -16,4 +20,6 @@ def fit(job: TrainingJob, options: TrainOptions) -> TunedModel:
 
     Dense retrieval trained this way: Karpukhin et al. 2020 (https://arxiv.org/abs/2004.04906).
     """
+    from embedtune.train.trainer import load_trainable, train_weights
+
     return train_weights(load_trainable(job), job, options).save(job, "full", options)
