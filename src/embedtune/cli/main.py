@@ -18,9 +18,11 @@ from embedtune.cli.gate import gate_command
 from embedtune.cli.import_ import import_app
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
+from embedtune.cli.plan import plan_command
 from embedtune.cli.publish import PublishCommand, publish_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.report import report_command
+from embedtune.cli.run import run_command
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
@@ -44,6 +46,8 @@ VERBS = (
     "compress",
     "publish",
     "card",
+    "plan",
+    "run",
     "report",
 )
 
@@ -81,6 +85,8 @@ app.command("export", cls=ExportCommand)(export_command)
 app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
 app.command("card")(card_command)
+app.command("plan")(plan_command)
+app.command("run")(run_command)
 app.command("report")(report_command)
 
 
