@@ -16,6 +16,7 @@ from embedtune.cli.export import ExportCommand, export_command
 from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
 from embedtune.cli.import_ import import_app
+from embedtune.cli.init import init_command
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
 from embedtune.cli.plan import plan_command
@@ -31,6 +32,7 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "quickstart",
+    "init",
     "import",
     "check",
     "split",
@@ -70,6 +72,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("quickstart")(quickstart_command)
+app.command("init")(init_command)
 app.add_typer(import_app, name="import")
 app.command("check")(check_command)
 app.command("split")(split_command)

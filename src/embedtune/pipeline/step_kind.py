@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -11,6 +11,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, EncoderOptions, load_encoder
 from embedtune.options import Options
+from embedtune.registry import Registry
 
 __all__ = ["Shape", "StepInput", "StepJob", "StepKind", "StepResult", "Thing", "Workshop"]
 
@@ -110,7 +111,7 @@ class StepKind:
     `outputs` are what it leaves, as the file or folder in the step's folder. `options` gives the
     classes whose fields the step takes, once the plugin that it names is known. With `resumes` a
     step that was killed finds its folder as it left it, else an empty one. `plugins` are the options
-    that name plugins; `ignores` gives the inputs that don't matter under the given options.
+    that name plugins, with their registries; `ignores` gives the inputs that don't matter under the given options.
     """
 
     version: int
@@ -119,5 +120,5 @@ class StepKind:
     options: Callable[[Given], tuple[type[Options], ...]]
     work: Callable[[StepJob], StepResult]
     resumes: bool = False
-    plugins: Sequence[str] = ()
+    plugins: Mapping[str, Registry] = field(default_factory=dict)
     ignores: Callable[[Given], frozenset[str]] = lambda given: frozenset()

@@ -57,5 +57,5 @@ STEP = StepKind(
     ),
     options=_options,
     work=_work,
-    plugins=("format",),
+    plugins={"format": EXPORTERS},
 )

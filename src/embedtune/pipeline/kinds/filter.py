@@ -56,5 +56,5 @@ STEP = StepKind(
     ),
     options=_options,
     work=_work,
-    plugins=("filters",),
+    plugins={"filters": FILTERS},
 )

@@ -41,5 +41,5 @@ STEP = StepKind(
     inputs=(StepInput("source", "file", "What to convert: a path, or a name on the Hub.", optional=True),),
     options=_options,
     work=_work,
-    plugins=("converter",),
+    plugins={"converter": CONVERTERS},
 )

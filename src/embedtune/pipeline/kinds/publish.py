@@ -58,5 +58,5 @@ STEP = StepKind(
     options=_options,
     work=_work,
     resumes=True,
-    plugins=("to",),
+    plugins={"to": STORES},
 )

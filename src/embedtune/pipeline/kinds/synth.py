@@ -51,5 +51,5 @@ STEP = StepKind(
     ),
     options=_options,
     work=_work,
-    plugins=("backend",),
+    plugins={"backend": BACKENDS},
 )

@@ -78,5 +78,5 @@ STEP = StepKind(
     options=_options,
     work=_work,
     resumes=True,
-    plugins=("method",),
+    plugins={"method": METHODS},
 )
