@@ -24,6 +24,7 @@ from embedtune.cli.publish import PublishCommand, publish_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.report import report_command
 from embedtune.cli.run import run_command
+from embedtune.cli.runs import runs_app
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
@@ -50,6 +51,7 @@ VERBS = (
     "card",
     "plan",
     "run",
+    "runs",
     "report",
 )
 
@@ -90,6 +92,7 @@ app.command("publish", cls=PublishCommand)(publish_command)
 app.command("card")(card_command)
 app.command("plan")(plan_command)
 app.command("run")(run_command)
+app.add_typer(runs_app, name="runs")
 app.command("report")(report_command)
 
 
