@@ -17,11 +17,15 @@ from embedtune.cli.filter import filter_command
 from embedtune.cli.gate import gate_command
 from embedtune.cli.help import VerbApp, VerbGroup
 from embedtune.cli.import_ import import_app
+from embedtune.cli.init import init_command
 from embedtune.cli.merge import merge_command
 from embedtune.cli.mine import mine_command
+from embedtune.cli.plan import plan_command
 from embedtune.cli.publish import PublishCommand, publish_command
 from embedtune.cli.quickstart import quickstart_command
 from embedtune.cli.report import report_command
+from embedtune.cli.run import run_command
+from embedtune.cli.runs import runs_app
 from embedtune.cli.split import split_command
 from embedtune.cli.synth import SynthCommand, synth_command
 from embedtune.cli.train import TrainCommand, train_command
@@ -30,6 +34,7 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "quickstart",
+    "init",
     "doctor",
     "import",
     "check",
@@ -46,6 +51,9 @@ VERBS = (
     "compress",
     "publish",
     "card",
+    "plan",
+    "run",
+    "runs",
     "report",
 )
 
@@ -68,6 +76,7 @@ app = VerbApp(
     add_completion=True,
 )
 app.command("quickstart")(quickstart_command)
+app.command("init")(init_command)
 app.command("doctor")(doctor_command)
 app.add_typer(import_app, name="import")
 app.command("check")(check_command)
@@ -84,6 +93,9 @@ app.command("export", cls=ExportCommand)(export_command)
 app.command("compress")(compress_command)
 app.command("publish", cls=PublishCommand)(publish_command)
 app.command("card")(card_command)
+app.command("plan")(plan_command)
+app.command("run")(run_command)
+app.add_typer(runs_app, name="runs")
 app.command("report")(report_command)
 
 

@@ -1,0 +1,70 @@
+"""embedtune run: a recipe's steps, each done once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedtune import progress
+from embedtune.cli.flags import command
+
+if TYPE_CHECKING:
+    from embedtune.pipeline.running import FinishedStep
+
+__all__ = ["OUT_HELP", "SET_HELP", "run_command", "run_place"]
+
+_REFUSED = 3
+SET_HELP = "KEY=VALUE: change the recipe, such as train.learning_rate=1e-5 or data=mine.json; repeatable."
+OUT_HELP = "Folder of the run; default: runs/ and the recipe's name."
+
+
+@command
+def run_command(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, as embedtune init writes one.", metavar="RECIPE")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
+    out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
+    wait: Annotated[bool, typer.Option(help="Wait where another run is at work in the folder.")] = False,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print every step's outcome as JSON.")] = False,
+) -> None:
+    """Does a recipe's steps; what is finished isn't done again.
+
+    Killed anywhere and run again it goes on. Exit status 3 where a step refused what it judged, such as the gate.
+
+    Example: embedtune run recipe.yaml --out runs/first
+    """
+    from embedtune.models.cache import EmbeddingCache, default_cache_folder
+    from embedtune.pipeline.recipe import Recipe
+    from embedtune.pipeline.run_folder import RunFolder
+    from embedtune.pipeline.running import run_recipe
+    from embedtune.pipeline.step_kind import Workshop
+
+    read = Recipe.read(recipe, changes or ())
+    folder = run_place(recipe, out)
+    replies = None if cache_dir is None else cache_dir / "replies"
+    workshop = Workshop(EmbeddingCache(cache_dir or default_cache_folder()), replies)
+    finished = run_recipe(read, RunFolder(folder), workshop, wait=wait)
+    if json_output:
+        typer.echo(json.dumps([asdict(one) for one in finished], ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(line for one in finished for line in _lines(one)))
+    progress.say(f"everything is in {folder}")
+    if any(one.refused for one in finished):
+        raise typer.Exit(_REFUSED)
+
+
+def run_place(recipe: Path, out: Path | None) -> Path:
+    """Returns the folder of a recipe's run."""
+    return out or Path("runs") / recipe.stem
+
+
+def _lines(step: FinishedStep) -> list[str]:
+    state = "reused" if step.reused else f"{step.seconds:.1f} s"
+    head = f"{step.name:<14} {state:>9}"
+    return [f"{head}  {line}" if not number else f"{'':<26}{line}" for number, line in enumerate(step.lines or [""])]
