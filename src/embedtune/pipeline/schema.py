@@ -63,8 +63,8 @@ def _kind_schema(name: str) -> dict[str, Any]:
     for one in kind.inputs:
         properties[one.name] = _SHAPES[one.shape] | {"description": one.description}
     for options in _classes(kind):
-        for field, schema in _properties(options).items():
-            properties.setdefault(field, schema)
+        for field, described in _properties(options).items():
+            properties.setdefault(field, described)
     for option, plugins in kind.plugins.items():
         named: dict[str, Any] = {"enum": plugins.names()}
         listed = properties[option].get("type") == "array"
