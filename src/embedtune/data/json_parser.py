@@ -17,7 +17,7 @@ from embedtune.errors import DataError
 
 __all__ = ["ParsedFile", "parse_file"]
 
-_REMEDY = "give the path of a dataset in embedtune's JSON format (see docs/datasets.md)"
+_REMEDY = "give the path of a dataset, a JSON file or a folder of tables (see docs/datasets.md)"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\r"))
 _BACKSLASH = np.isin(np.arange(256), list(b"\\"))
