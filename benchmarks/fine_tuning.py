@@ -218,7 +218,7 @@ class Story:
             self.encoder,
             tuned["model"],
             guards={self.other: replace(other, queries_split={"val": asked})},
-            options=ChooseOptions(choose_documents=VAL_DOCUMENTS, seed=seed),
+            options=ChooseOptions(choose_documents=self.words.documents, seed=seed),
             encoder_options=self.options,
             cache=self.cache,
         )

@@ -54,7 +54,7 @@ def summary(story: Measured) -> dict[str, Any]:
     rows: dict[str, Any] = {"base": {name: evaluation.scores.mean(MEASURE) for name, evaluation in base.items()}}
     for row in ORDER:
         facts = {
-            path.stem.rsplit("-", 1)[1]: json.loads(path.read_text(encoding="utf-8"))
+            path.stem.rsplit("-", 1)[1]: _without_paths(json.loads(path.read_text(encoding="utf-8")))
             for path in sorted((story.folder / "facts").glob(f"{row}-*.json"))
         }
         if facts:
@@ -67,6 +67,10 @@ def summary(story: Measured) -> dict[str, Any]:
         gain = ours["measured"][story.trained_on]["mean"]
         rows["gain_kept"] = merged["measured"][story.trained_on]["mean"] / gain if gain > 0 else None
     return {"other": story.other, "rows": rows}
+
+
+def _without_paths(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if name != "model"}
 
 
 def _over_seeds(folder: Path, row: str, seeds: list[str], name: str, base: Evaluation) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _table(trained_on: str, other: str, rows: Mapping[str, Any]) -> str:
             for kind in ("seconds", "processor_seconds")
         ]
         passed = sum(fact["gate"]["passed"] for fact in facts)
-        cells += [f"{spent[0]:.0f}, {spent[1]:.0f}", _kept(facts), f"{passed} of {len(facts)}"]
+        cells += [", ".join("unknown" if math.isnan(one) else f"{one:.0f}" for one in spent), _kept(facts), f"{passed} of {len(facts)}"]
         lines.append(f"| {NAMED.get(row, row)} | " + " | ".join(cells) + " |")
     if rows.get("gain_kept") is not None:
         lines.append(f"\nMerged keeps {rows['gain_kept']:.0%} of the gain of ours.")
