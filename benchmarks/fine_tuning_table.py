@@ -109,7 +109,11 @@ def _table(trained_on: str, other: str, rows: Mapping[str, Any]) -> str:
             for kind in ("seconds", "processor_seconds")
         ]
         passed = sum(fact["gate"]["passed"] for fact in facts)
-        cells += [", ".join("unknown" if math.isnan(one) else f"{one:.0f}" for one in spent), _kept(facts), f"{passed} of {len(facts)}"]
+        cells += [
+            ", ".join("unknown" if math.isnan(one) else f"{one:.0f}" for one in spent),
+            _kept(facts),
+            f"{passed} of {len(facts)}",
+        ]
         lines.append(f"| {NAMED.get(row, row)} | " + " | ".join(cells) + " |")
     if rows.get("gain_kept") is not None:
         lines.append(f"\nMerged keeps {rows['gain_kept']:.0%} of the gain of ours.")

@@ -78,7 +78,6 @@ def test_twenty_random_kills_change_nothing(tmp_path, tiny_model):
         assert manifests.items() <= now.items(), "something finished was done again"
         manifests = now
         finished.append(len(now))
-        print(f"kill {kill + 1}: {len(now)} steps finished")
     end(start(tmp_path / "killed"))
     assert len(set(finished)) > 3, f"the kills came at the same place: {finished}"
     assert contents(tmp_path / "killed") == contents(tmp_path / "quiet")
