@@ -6,6 +6,8 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -44,8 +46,14 @@ class Registry:
         """
         if name not in self.names():
             raise OptionsError(describe_unknown(self.kind, name, self.names()))
-        try:
+        with self.naming_missing_packages(name):
             return importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+
+    @contextmanager
+    def naming_missing_packages(self, name: str) -> Iterator[None]:
+        """Raises MissingPackageError where the block imports what isn't installed, as plugins may do late."""
+        try:
+            yield
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("embedtune"):
                 raise

@@ -103,7 +103,9 @@ def test_static_refuses_what_it_would_leave_behind(tuned, household, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_every_format_has_limits_and_a_line_of_help():
-    for name in EXPORTERS.names():
-        assert {"least_cosine", "most_lost", "least_speedup"} <= set(EXPORTERS.load(name).OPTIONS.model_fields)
-        assert EXPORTERS.summary(name)
+@pytest.mark.parametrize("name", EXPORTERS.names())
+def test_every_format_has_limits_and_a_line_of_help(name):
+    assert EXPORTERS.summary(name)
+    if name == "openvino":
+        pytest.importorskip("openvino")
+    assert {"least_cosine", "most_lost", "least_speedup"} <= set(EXPORTERS.load(name).OPTIONS.model_fields)

@@ -98,7 +98,8 @@ def export(
     with Artifact.create(folder, EXPORTED_MODEL, record, overwrite=overwrite) as temporary:
         source = ExportSource.load(model, encoder_options, tuple(dataset.corpus.values())[:_DOCUMENTS_SHOWN])
         candidates = plugin.export(source, temporary, options)
-        made = next(candidates)  # what can't be exported is said before the long comparison
+        with EXPORTERS.naming_missing_packages(format_name):
+            made = next(candidates)  # what can't be exported is said before the long comparison
         cache = cache or EmbeddingCache(None)
         same_space = getattr(plugin, "SAME_SPACE", True)
         prover = Prover(model, dataset, encoder_options, proof_options, cache, same_space=same_space)
