@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Collection
 
 from sentence_transformers import SentenceTransformer
 
+from embedtune.data.corpus_sample import sample_corpus
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.evaluation import evaluate
 from embedtune.models.cache import EmbeddingCache
@@ -42,23 +42,10 @@ class Validator:
         self.measure = measure
         self.encoder_options = encoder_options
         self.cache = cache
-        self.corpus = _sample_corpus(dataset, split, mined, max_documents, seed)
+        self.corpus = sample_corpus(dataset, dataset.split_query_ids(split), max_documents, seed, also=mined)
 
     def score(self, model: SentenceTransformer) -> float:
         """Returns the mean of the measure; the model itself is left as it is."""
         encoder = SentenceTransformerEncoder(copy.deepcopy(model), self.encoder_options)
         retriever = DenseRetriever(encoder, self.corpus, self.cache)
         return evaluate(self.dataset, retriever, split=self.split).scores.mean(self.measure)
-
-
-def _sample_corpus(
-    dataset: RetrievalDataset, split: str, mined: Collection[str], max_documents: int, seed: int
-) -> dict[str, str]:
-    if len(dataset.corpus) <= max_documents:
-        return dict(dataset.corpus)
-    wanted = {d for query_id in dataset.split_query_ids(split) for d in dataset.positives(query_id)}
-    wanted.update(mined)
-    others = [document_id for document_id in dataset.corpus if document_id not in wanted]
-    more = max(0, max_documents - len(wanted))
-    wanted.update(random.Random(seed).sample(others, min(more, len(others))))
-    return {document_id: text for document_id, text in dataset.corpus.items() if document_id in wanted}
