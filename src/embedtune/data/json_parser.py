@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from operator import methodcaller
 from pathlib import Path
@@ -24,6 +25,9 @@ _BACKSLASH = np.isin(np.arange(256), list(b"\\"))
 _CONTAINERS = frozenset((dict, list))
 _MAY_LEAD = methodcaller("startswith", (" ", ":"))
 _ESCAPES = (b"\\u0020", b"\\u003a", b"\\u003A")
+_VALUE_STARTS = np.isin(np.arange(256), list(b'"[{-0123456789tfn'))
+_SECOND_LETTERS = np.zeros(256, dtype=np.uint8)
+_SECOND_LETTERS[list(b"tfn")] = list(b"rau")
 _BYTES_AT_ONCE = 1 << 18
 
 
@@ -46,37 +50,46 @@ def parse_file(path: Path) -> ParsedFile:
     return ParsedFile(value, repeated)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> memoryview:
+    """Returns the file's bytes, mapped rather than copied where the system can."""
     try:
-        return path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        with path.open("rb") as file:
+            try:
+                raw = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            except (ValueError, OSError):  # an empty file, a pipe
+                raw = memoryview(file.read())
+        return raw[len(_BYTE_ORDER_MARK) :] if raw[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else raw
     except FileNotFoundError:
         raise DataError(f"there is no file {path}", remedy=_REMEDY) from None
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror}", remedy=_REMEDY) from None
 
 
-def _parse_fast(raw: bytes) -> tuple[Any, list[str]] | None:
+def _parse_fast(raw: memoryview) -> tuple[Any, list[str]] | None:
     """Returns None for whatever isn't plain, correct JSON without a repeated key.
 
-    A repeated key shows in the count of colons after quotation marks: one for each key that is
-    written, and one for each text that begins with a colon. So where there are no more than
-    the parsed value has keys, none is repeated; else the texts are looked through.
+    A repeated key shows in the count of colons after quotation marks: one for each key that is written,
+    and one for each text that begins with a colon. Most of those texts don't go on as a value would. So
+    where no more colons are left than the parsed value has keys, none is repeated; else the texts are
+    looked through.
     """
     try:
         value = msgspec.json.decode(raw)
-        found = _count_colons_after_marks(raw)
+        colons = _colons_after_marks(raw)
         keys = _count_keys(value) if type(value) in _CONTAINERS else 0
-        if found != keys and (_has_escapes(raw) or found != keys + _count_leading_colons(value)):
+        if _count_before_values(raw, colons) == keys:
+            return value, []
+        if _has_escapes(raw) or len(colons) != keys + _count_leading_colons(value):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return value, []
 
 
-def _has_escapes(raw: bytes) -> bool:
+def _has_escapes(raw: memoryview) -> bool:
     """Returns whether the file writes spaces or colons as Unicode escapes, which hides them from the count."""
     places = _places(np.frombuffer(raw, dtype=np.uint8), b"\\").tolist()
-    return any(raw.startswith(_ESCAPES, place) for place in places)
+    return any(bytes(raw[place : place + 6]) in _ESCAPES for place in places)
 
 
 def _count_keys(value: dict[str, Any] | list[Any]) -> int:
@@ -100,16 +113,28 @@ def _count_leading_colons(value: Any) -> int:
     return 0
 
 
-def _count_colons_after_marks(raw: bytes) -> int:
-    """Returns how often a colon follows a quotation mark, white space between them or not.
+def _colons_after_marks(raw: memoryview) -> npt.NDArray[np.int64]:
+    """Returns where a colon follows a quotation mark, white space between them or not.
 
     A mark with a backslash before it doesn't count, unless the backslash itself has one.
     """
     text = np.frombuffer(raw, dtype=np.uint8)
-    before = _skip_back(text, _places(text, b":") - 1, _WHITE_SPACE)
-    marks = before[(before >= 0) & (text[before] == ord('"'))]
-    backslashes = marks - 1 - _skip_back(text, marks - 1, _BACKSLASH)
-    return int(np.count_nonzero(backslashes % 2 == 0))
+    colons = _places(text, b":")
+    before = _skip(text, colons - 1, _WHITE_SPACE, -1)
+    at_mark = (before >= 0) & (text[before] == ord('"'))
+    colons, marks = colons[at_mark], before[at_mark]
+    backslashes = marks - 1 - _skip(text, marks - 1, _BACKSLASH, -1)
+    return np.asarray(colons[backslashes % 2 == 0])
+
+
+def _count_before_values(raw: memoryview, colons: npt.NDArray[np.int64]) -> int:
+    """Returns how many of the colons stand before what a value of correct JSON can begin with."""
+    text = np.frombuffer(raw, dtype=np.uint8)
+    after = _skip(text, colons + 1, _WHITE_SPACE, 1)
+    after = after[after < len(text) - 1]
+    first, second = text[after], text[after + 1]
+    wanted = _SECOND_LETTERS[first]
+    return int(np.count_nonzero(_VALUE_STARTS[first] & ((wanted == 0) | (wanted == second))))
 
 
 def _places(text: npt.NDArray[np.uint8], byte: bytes) -> npt.NDArray[np.int64]:
@@ -119,21 +144,22 @@ def _places(text: npt.NDArray[np.uint8], byte: bytes) -> npt.NDArray[np.int64]:
     return np.concatenate(found or [np.empty(0, np.int64)])
 
 
-def _skip_back(
-    text: npt.NDArray[np.uint8], places: npt.NDArray[np.int64], skipped: npt.NDArray[np.bool_]
+def _skip(
+    text: npt.NDArray[np.uint8], places: npt.NDArray[np.int64], skipped: npt.NDArray[np.bool_], step: int
 ) -> npt.NDArray[np.int64]:
-    """Returns the places moved back to the first byte that isn't skipped; -1 where there is none."""
-    places = places.copy()
-    moving = np.flatnonzero((places >= 0) & skipped[text[places]])
+    """Returns the places moved by steps of 1 or -1 to the first byte that isn't skipped, or out of the text."""
+    places, moving = places.copy(), np.arange(len(places))
     while len(moving):
-        places[moving] -= 1
-        moving = moving[(places[moving] >= 0) & skipped[text[places[moving]]]]
+        at = places[moving]
+        inside = (at >= 0) & (at < len(text))
+        moving = moving[inside][skipped[text[at[inside]]]]
+        places[moving] += step
     return places
 
 
-def _parse_exactly(raw: bytes, path: Path) -> tuple[Any, list[str]]:
+def _parse_exactly(raw: memoryview, path: Path) -> tuple[Any, list[str]]:
     try:
-        text = raw.decode("utf-8")
+        text = str(raw, "utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
             f"not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}",
