@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from tests.loopback import serving
 
 import embedtune as package
 
@@ -25,11 +25,8 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(Answering) as url:
+        yield url.removeprefix("http://")
 
 
 def test_words_for_people_fit_the_screen(embedtune, monkeypatch):
