@@ -62,7 +62,7 @@ def finished(tmp_path_factory):
         BakeoffOptions(budget="20s", negatives=1, rerank_depth=10, timed_queries=2),
         GuardOptions(resamples=200),
         EncoderOptions(precision="float32"),
-        RerankerOptions(precision="float32"),
+        RerankerOptions(),
     )
     return Finished(asked, place / "run" / "bakeoff", list(done[0].lines))
 

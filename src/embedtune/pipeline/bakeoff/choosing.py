@@ -23,7 +23,7 @@ def choose(job: StepJob) -> StepResult:
     for name, folder in job.inputs["systems"].items():
         measured = Measured.read(folder)
         if measured.left_out is None:
-            documents = measured.costs.documents_to_encode or 0
+            documents = measured.documents_to_encode
             standings.append(Standing(SYSTEMS[name], measured.val(), measured.guards(), documents))
     made = recommend(standings, job.of(GuardOptions), named_guards=list(job.inputs.get("guard", {})))
     text = json.dumps(made.to_json(), ensure_ascii=False, indent=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,18 @@ from embedtune.search.reranking import Reranker, load_reranker
 __all__ = ["MEASURED", "SHOWN", "Measured", "measure", "probe_speed", "show_test"]
 
 MEASURED, SHOWN = "measured", "shown"
-_FILE, _VAL, _GUARDS, _TEST = "measured.json", "val", "guards", "test"
+_COSTS, _FILE, _VAL, _GUARDS, _TEST = "costs.json", "measured.json", "val", "guards", "test"
 _PROBED, _WARM_UP = 64, 16
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A system before test: its val evaluation, guards by name, costs; `left_out` says why there is nothing."""
+    """A system before test: its val evaluation, guards by name; `left_out` says why there is nothing."""
 
     left_out: Words | None
     folder: Path
     guard_names: tuple[str, ...] = ()
-    costs: SystemCosts = field(default_factory=SystemCosts)
+    documents_to_encode: int = 0
 
     @classmethod
     def read(cls, folder: Path | str) -> Measured:
@@ -49,7 +49,11 @@ class Measured:
         content = json.loads((Path(folder) / _FILE).read_text(encoding="utf-8"))
         if content["left_out"] is not None:
             return cls(Words(*content["left_out"]), Path(folder))
-        return cls(None, Path(folder), tuple(content["guards"]), SystemCosts(**content["costs"]))
+        return cls(None, Path(folder), tuple(content["guards"]), content["documents_to_encode"])
+
+    def costs(self) -> SystemCosts:
+        """Returns what it costs; times aren't in the folder itself, so that measuring them again changes nothing."""
+        return SystemCosts(**json.loads((self.folder.parent / _COSTS).read_text(encoding="utf-8")))
 
     def val(self) -> Evaluation:
         """Returns the evaluation on val."""
@@ -123,13 +127,15 @@ def _measured(job: StepJob, system: str, place: Path, made: Made | None) -> Step
         made_from = {"dataset": name, "split": split, "retriever": system}
         write_evaluation(asked, place / _GUARDS / str(number), made_from, overwrite=True)
     index, model = index_bytes(retriever), _model_bytes(job, system, made)
+    documents = len(data.corpus) if SYSTEMS[system].replaces_model else 0
     costs = {
         "train_seconds": 0.0 if made is None else made.seconds,
-        "documents_to_encode": len(data.corpus) if SYSTEMS[system].replaces_model else 0,
+        "documents_to_encode": documents,
         "query_milliseconds": query_milliseconds(retriever, data, "val", job.of(MeasureOptions).timed_queries),
         "size_bytes": None if model is None else index + model,
     }
-    _write(place, {"left_out": None, "guards": list(guards), "costs": costs})
+    write_text_whole(job.folder / _COSTS, json.dumps(costs, indent=2) + "\n")
+    _write(place, {"left_out": None, "guards": list(guards), "documents_to_encode": documents})
     return StepResult([f"{_mean(evaluation, 'val')}, {costs['query_milliseconds']:.1f} ms a query"])
 
 

@@ -138,7 +138,7 @@ def _row(
         gain=None if name == BASE else compare(tests[BASE], tests[name], comparing).main,
         guards=[judge_guard(guard, *pair, options) for guard, pair in pairs.items()],
         guard_differences={guard: compare(*pair, comparing).main for guard, pair in pairs.items()},
-        costs=measured.costs,
+        costs=measured.costs(),
         model=None if made is None else made.model,
         words=() if made is None else made.words,
         measured=measured,
