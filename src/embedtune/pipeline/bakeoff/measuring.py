@@ -27,10 +27,10 @@ from embedtune.report.content import SystemCosts, Words
 from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.reranking import Reranker, load_reranker
 
-__all__ = ["MEASURED", "SHOWN", "Measured", "measure", "probe_speed", "show_test"]
+__all__ = ["MEASURED", "SHOWN", "TEST", "Measured", "measure", "probe_speed", "show_test"]
 
 MEASURED, SHOWN = "measured", "shown"
-_COSTS, _FILE, _VAL, _GUARDS, _TEST = "costs.json", "measured.json", "val", "guards", "test"
+_COSTS, _FILE, _VAL, _GUARDS, TEST = "costs.json", "measured.json", "val", "guards", "test"
 _PROBED, _WARM_UP = 64, 16
 
 
@@ -109,7 +109,7 @@ def show_test(job: StepJob, system: str) -> StepResult:
     made = None if job.inputs.get("made") is None else Made.read(job.inputs["made"])
     data, searcher = job.dataset(), _searcher(job, system, made)
     evaluation = evaluate(data, searcher.over(data.corpus), split="test")
-    _keep(evaluation, job.folder / SHOWN / _TEST, _made_from(job, system, "test", searcher, made))
+    _keep(evaluation, job.folder / SHOWN / TEST, _made_from(job, system, "test", searcher, made))
     return StepResult([_mean(evaluation, "test")])
 
 

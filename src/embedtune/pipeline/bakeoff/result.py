@@ -15,7 +15,7 @@ from embedtune.models.machine import describe_machine
 from embedtune.pipeline.bakeoff.choosing import read_recommendation
 from embedtune.pipeline.bakeoff.expansion import DECIDED, Bakeoff, show_name, val_name
 from embedtune.pipeline.bakeoff.making import MADE, Made
-from embedtune.pipeline.bakeoff.measuring import MEASURED, SHOWN, Measured
+from embedtune.pipeline.bakeoff.measuring import MEASURED, SHOWN, TEST, Measured
 from embedtune.pipeline.bakeoff.recommending import Fate, Recommendation
 from embedtune.pipeline.bakeoff.systems import BASE, SYSTEMS
 from embedtune.pipeline.bakeoff.words import say
@@ -42,7 +42,6 @@ class Row:
     costs: SystemCosts
     model: Path | None
     words: Sequence[str]
-    measured: Measured
     test_folder: Path
 
     @property
@@ -94,68 +93,70 @@ class BakeoffResult:
 
 def read_result(asked: Bakeoff, folder: RunFolder) -> BakeoffResult:
     """Returns the result of a bake-off all of whose steps are done."""
-    recommendation = read_recommendation(folder.step_folder(DECIDED))
-    rows: list[Row] = []
-    left_out: dict[str, Words] = {}
-    tests: dict[str, Evaluation] = {}
-    for name in SYSTEMS:
-        measured = Measured.read(folder.step_folder(val_name(name)) / MEASURED)
-        if measured.left_out is not None:
-            left_out[name] = measured.left_out
-            continue
-        test_folder = folder.step_folder(show_name(name)) / SHOWN / "test"
-        tests[name] = read_evaluation(test_folder)
-        rows.append(_row(name, measured, test_folder, tests, recommendation, rows, asked, folder))
-    chosen = next(row for row in rows if row.name == recommendation.chosen)
-    reasons, warns = _test_reasons(chosen, tests, asked)
-    machine = describe_machine()
-    words = f"{machine.cpu}, {machine.threads} threads, {machine.device} {machine.precision}"
-    queries = len(tests[BASE].scores.query_ids)
-    return BakeoffResult(asked, rows, left_out, recommendation, reasons, queries, warns, words)
+    return _Reading(asked, folder).result()
 
 
-def _row(
-    name: str,
-    measured: Measured,
-    test_folder: Path,
-    tests: Mapping[str, Evaluation],
-    recommendation: Recommendation,
-    rows: Sequence[Row],
-    asked: Bakeoff,
-    folder: RunFolder,
-) -> Row:
-    options = asked.guard_options
-    comparing = CompareOptions(measure=options.measure, resamples=options.resamples, seed=options.seed, moved=0)
-    of_base, own = rows[0].measured.guards() if rows else {}, measured.guards()
-    pairs = {guard: (of_base[guard], own[guard]) for guard in own if guard in of_base}
-    made_folder = folder.step_folder(name) / MADE
-    made = Made.read(made_folder) if made_folder.is_dir() else None
-    return Row(
-        name=name,
-        fate=recommendation.fates[name],
-        val=measured.val().scores.means(),
-        test=tests[name].scores.means(),
-        gain=None if name == BASE else compare(tests[BASE], tests[name], comparing).main,
-        guards=[judge_guard(guard, *pair, options) for guard, pair in pairs.items()],
-        guard_differences={guard: compare(*pair, comparing).main for guard, pair in pairs.items()},
-        costs=measured.costs(),
-        model=None if made is None else made.model,
-        words=() if made is None else made.words,
-        measured=measured,
-        test_folder=test_folder,
-    )
+class _Reading:
+    """A finished bake-off being read; the base's row comes first, and the others are held against it."""
+
+    def __init__(self, asked: Bakeoff, folder: RunFolder) -> None:
+        self.asked, self.folder = asked, folder
+        self.recommendation = read_recommendation(folder.step_folder(DECIDED))
+        options = asked.guard_options
+        self.comparing = CompareOptions(
+            measure=options.measure, resamples=options.resamples, seed=options.seed, moved=0
+        )  # fmt: skip
+        self.tests: dict[str, Evaluation] = {}
+        self.base_guards: dict[str, Evaluation] = {}
+
+    def result(self) -> BakeoffResult:
+        rows: list[Row] = []
+        left_out: dict[str, Words] = {}
+        for name in SYSTEMS:
+            measured = Measured.read(self.folder.step_folder(val_name(name)) / MEASURED)
+            if measured.left_out is None:
+                rows.append(self._row(name, measured))
+            else:
+                left_out[name] = measured.left_out
+        chosen = next(row for row in rows if row.name == self.recommendation.chosen)
+        reasons, warns = _test_reasons(chosen, self.tests, self.comparing)
+        machine = describe_machine()
+        words = f"{machine.cpu}, {machine.threads} threads, {machine.device} {machine.precision}"
+        queries = len(self.tests[BASE].scores.query_ids)
+        return BakeoffResult(self.asked, rows, left_out, self.recommendation, reasons, queries, warns, words)
+
+    def _row(self, name: str, measured: Measured) -> Row:
+        test_folder = self.folder.step_folder(show_name(name)) / SHOWN / TEST
+        test = self.tests[name] = read_evaluation(test_folder)
+        guards = measured.guards()
+        if name == BASE:
+            self.base_guards, guards = guards, {}
+        pairs = {guard: (self.base_guards[guard], own) for guard, own in guards.items()}
+        made_folder = self.folder.step_folder(name) / MADE
+        made = Made.read(made_folder) if made_folder.is_dir() else None
+        return Row(
+            name=name,
+            fate=self.recommendation.fates[name],
+            val=measured.val().scores.means(),
+            test=test.scores.means(),
+            gain=None if name == BASE else compare(self.tests[BASE], test, self.comparing).main,
+            guards=[judge_guard(guard, *pair, self.asked.guard_options) for guard, pair in pairs.items()],
+            guard_differences={guard: compare(*pair, self.comparing).main for guard, pair in pairs.items()},
+            costs=measured.costs(),
+            model=None if made is None else made.model,
+            words=() if made is None else made.words,
+            test_folder=test_folder,
+        )
 
 
-def _test_reasons(chosen: Row, tests: Mapping[str, Evaluation], asked: Bakeoff) -> tuple[list[Words], bool]:
+def _test_reasons(chosen: Row, tests: Mapping[str, Evaluation], comparing: CompareOptions) -> tuple[list[Words], bool]:
     """Returns what test says of the chosen system, and whether that is a loss."""
     queries = len(tests[chosen.name].scores.query_ids)
     gain = chosen.gain
     if gain is None:
-        options = asked.guard_options
-        comparing = CompareOptions(measure=options.measure, resamples=options.resamples, seed=options.seed)
         base = system_results({BASE: tests[BASE]}, comparing)[0]
         low, high = base.interval
-        return [say("reason.test_base", mean=base.means[options.measure], low=low, high=high, queries=queries)], False
+        return [say("reason.test_base", mean=base.means[comparing.measure], low=low, high=high, queries=queries)], False
     low, high = (100 * end for end in gain.interval)
     said = [say("reason.test", points=100 * gain.mean, low=low, high=high, p=gain.p, queries=queries)]
     worse = gain.mean < 0 and gain.p < _SIGNIFICANCE

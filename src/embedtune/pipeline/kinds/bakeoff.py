@@ -8,7 +8,10 @@ from typing import Any
 from embedtune.evaluate.guard_options import GuardOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
+from embedtune.pipeline.bakeoff.expansion import Bakeoff
 from embedtune.pipeline.bakeoff.options import BakeoffOptions
+from embedtune.pipeline.bakeoff.running import run_bakeoff
+from embedtune.pipeline.bakeoff.table import result_lines
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
 from embedtune.report.options import PageOptions
 from embedtune.search.reranker_options import RerankerOptions
@@ -22,10 +25,6 @@ def _options(given: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 
 def _work(job: StepJob) -> StepResult:
-    from embedtune.pipeline.bakeoff.expansion import Bakeoff
-    from embedtune.pipeline.bakeoff.running import run_bakeoff
-    from embedtune.pipeline.bakeoff.table import result_lines
-
     reranker = job.inputs.get("reranker")
     asked = Bakeoff(
         dataset=job.inputs["data"],
