@@ -7,8 +7,8 @@ from sentence_transformers import CrossEncoder
 from tests.conftest import build_tiny_reranker
 
 from embedtune.errors import EncoderError
-from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.bm25 import BM25Retriever
+from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.reranking import Pair, RerankingRetriever, load_reranker, rerank
 from embedtune.search.run import Run
 
