@@ -44,7 +44,7 @@ class BM25Retriever:
     @property
     def size_bytes(self) -> int:
         """Returns the size of the postings, as they are saved."""
-        return sum(part.nbytes for part in self._bm25.scores.values() if hasattr(part, "nbytes"))
+        return int(sum(part.nbytes for part in self._bm25.scores.values() if hasattr(part, "nbytes")))
 
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
         """Returns the `top_k` best documents of each query, fewer where fewer share a term."""
