@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from embedtune.evaluate.guard_options import GuardOptions
 from embedtune.models.encoder import EncoderOptions
-from embedtune.options import Options
 from embedtune.pipeline.bakeoff.expansion import Bakeoff
 from embedtune.pipeline.bakeoff.options import BakeoffOptions
 from embedtune.pipeline.bakeoff.running import run_bakeoff
@@ -19,22 +15,16 @@ from embedtune.search.reranker_options import RerankerOptions
 __all__ = ["STEP"]
 
 
-def _options(given: Mapping[str, Any]) -> tuple[type[Options], ...]:
-    reranking = (RerankerOptions,) if given.get("reranker") else ()
-    return BakeoffOptions, GuardOptions, PageOptions, EncoderOptions, *reranking
-
-
 def _work(job: StepJob) -> StepResult:
-    reranker = job.inputs.get("reranker")
     asked = Bakeoff(
         dataset=job.inputs["data"],
         encoder=job.inputs["encoder"],
         guards=job.inputs.get("guard", {}),
-        reranker=reranker,
+        reranker=job.inputs.get("reranker"),
         options=job.of(BakeoffOptions),
         guard_options=job.of(GuardOptions),
         encoder_options=job.of(EncoderOptions),
-        reranker_options=RerankerOptions() if reranker is None else job.of(RerankerOptions),
+        reranker_options=job.of(RerankerOptions),
     )
     page = job.of(PageOptions)
     return StepResult(result_lines(run_bakeoff(asked, job.folder, job.workshop, page), page.language))
@@ -49,7 +39,7 @@ STEP = StepKind(
         StepInput("reranker", "model", "A cross-encoder, for reranking.", optional=True),
         StepInput("guard", "dataset", "Sets that mustn't get worse, by name.", "named", optional=True, default="guard"),
     ),
-    options=_options,
+    options=lambda given: (BakeoffOptions, GuardOptions, PageOptions, EncoderOptions, RerankerOptions),
     work=_work,
     resumes=True,
 )
