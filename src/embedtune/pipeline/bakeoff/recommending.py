@@ -94,7 +94,6 @@ class _Choice:
     def __init__(self, standings: Sequence[Standing], options: GuardOptions, named: Collection[str]) -> None:
         self.base, self.others = standings[0], list(standings[1:])
         self.options, self.named = options, frozenset(named)
-        self.standing = {one.system.name: one for one in standings}
         self.gains = self._against(self.base, self.others)
         self.verdicts = {one.system.name: self._verdicts(one) for one in self.others}
         self.lost = {
