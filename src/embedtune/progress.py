@@ -23,7 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["ProgressTask", "say", "shown", "task"]
+__all__ = ["ProgressTask", "hidden", "say", "shown", "task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_WORTH_A_LINE = 1.0
@@ -65,6 +65,16 @@ def shown() -> Iterator[None]:
         else:
             with display.bars:
                 yield
+    finally:
+        _display.reset(token)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Shows nothing while the block runs, so that what is timed draws no bars."""
+    token = _display.set(None)
+    try:
+        yield
     finally:
         _display.reset(token)
 

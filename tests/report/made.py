@@ -12,10 +12,12 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.comparison import CompareOptions, Difference
 from embedtune.evaluate.evaluation import Evaluation, evaluate
 from embedtune.report.content import (
+    ChoiceRow,
     CurvePoint,
     DatasetFacts,
     Decision,
     GuardResult,
+    LeftOut,
     MiningFigures,
     ReportContent,
     ScoreRange,
@@ -87,6 +89,11 @@ def every_part(text: str) -> dict[str, object]:
     difference = Difference(0.5, 0.4, -0.1, (-0.2, -0.05), 0.01)
     points = [CurvePoint(step, 0.5 + step / 99, 1 / (1 + step)) for step in range(4)]
     return {
+        "left_out": [LeftOut(text, Words(text, text))],
+        "choice": [
+            ChoiceRow(text, 0.5, None, None, Words(text, text)),
+            ChoiceRow(text, 0.6, 0.1, (0.05, 0.15), Words(text, text), 0.01),
+        ],
         "title": text,
         "split": text,
         "decision": Decision("warn", Words(text, text + "。"), [Words(text, text)]),

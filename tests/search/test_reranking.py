@@ -7,8 +7,9 @@ from sentence_transformers import CrossEncoder
 from tests.conftest import build_tiny_reranker
 
 from embedtune.errors import EncoderError
+from embedtune.search.bm25 import BM25Retriever
 from embedtune.search.reranker_options import RerankerOptions
-from embedtune.search.reranking import Pair, load_reranker, rerank
+from embedtune.search.reranking import Pair, RerankingRetriever, load_reranker, rerank
 from embedtune.search.run import Run
 
 FLOAT32 = RerankerOptions(precision="float32")
@@ -98,3 +99,12 @@ def test_what_isnt_there_is_said(tmp_path):
         load_reranker("no such folder/at all/here")
     with pytest.raises(EncoderError, match="holds no model"):
         load_reranker(tmp_path)
+
+
+def test_a_reranking_retriever_orders_what_the_first_one_finds(tiny_reranker, sample):
+    reranker, first = load_reranker(tiny_reranker, FLOAT32), BM25Retriever(sample.corpus)
+    queries = {name: sample.queries[name] for name in list(sample.queries)[:3]}
+    found = RerankingRetriever(first, reranker, sample.corpus, depth=3).retrieve(queries, 5)
+    expected = rerank(first.retrieve(queries, 5), reranker, queries, sample.corpus, depth=5)
+    assert [found.document_ids(name) for name in queries] == [expected.document_ids(name) for name in queries]
+    assert max(len(found.document_ids(name)) for name in queries) <= 5

@@ -6,6 +6,7 @@ import os
 
 import typer
 
+from embedtune.cli.bakeoff import bakeoff_command
 from embedtune.cli.card import card_command
 from embedtune.cli.check import check_command
 from embedtune.cli.compare import compare_command
@@ -54,6 +55,7 @@ VERBS = (
     "plan",
     "run",
     "runs",
+    "bakeoff",
     "report",
 )
 
@@ -96,6 +98,7 @@ app.command("card")(card_command)
 app.command("plan")(plan_command)
 app.command("run")(run_command)
 app.add_typer(runs_app, name="runs")
+app.command("bakeoff")(bakeoff_command)
 app.command("report")(report_command)
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from embedtune.report.content import Words
 
-__all__ = ["LANGUAGES", "both", "catalogue", "say"]
+__all__ = ["LANGUAGES", "both", "catalogue", "filled", "say"]
 
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 """A catalogue's name → what HTML calls the language."""
@@ -47,8 +47,13 @@ def catalogue(language: str) -> Mapping[str, str]:
 
 def say(key: str, **values: object) -> Words:
     """Returns the words of a key with the values in their places; raises KeyError for an unknown key."""
-    filled = (_FORMATTER.vformat(catalogue(language)[key], (), values) for language in LANGUAGES)
-    return Words(*(_SPACE_BESIDE_A_NAME.sub("", text).replace(_EDGE, "") for text in filled))
+    return filled(Words(*(catalogue(language)[key] for language in LANGUAGES)), **values)
+
+
+def filled(words: Words, /, **values: object) -> Words:
+    """Returns the words with the values in their places, formatted as str.format does."""
+    texts = (_FORMATTER.vformat(text, (), values) for text in words)
+    return Words(*(_SPACE_BESIDE_A_NAME.sub("", text).replace(_EDGE, "") for text in texts))
 
 
 def both(words: Words) -> Markup:

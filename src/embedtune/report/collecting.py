@@ -24,7 +24,7 @@ from embedtune.report.options import ReportOptions
 from embedtune.report.stored import StoredSystem, read_costs, read_curve, read_findings, read_mining, read_system
 from embedtune.report.systems import guard_result, system_results
 
-__all__ = ["Guard", "ReportSources", "collect"]
+__all__ = ["Guard", "ReportSources", "collect", "dataset_name"]
 
 _EQUAL = 1e-6
 
@@ -70,7 +70,7 @@ def collect(sources: ReportSources, options: ReportOptions | None = None) -> Rep
     base = next(iter(evaluations))
     kept = {name: reads for name, system in stored.items() if (reads := system.kept()) is not None}
     return ReportContent(
-        title=options.title or _name(sources.dataset),
+        title=options.title or dataset_name(sources.dataset),
         measure=options.measure,
         queries=len(evaluations[base].scores.query_ids),
         split=str(stored[base].made_from.get("split", "")),
@@ -148,10 +148,10 @@ def _facts(sources: ReportSources, dataset: RetrievalDataset) -> DatasetFacts:
     else:
         findings = read_findings(sources.checks)
     splits = {split: len(query_ids) for split, query_ids in dataset.queries_split.items()}
-    return DatasetFacts(_name(sources.dataset), len(dataset.corpus), len(dataset.queries), splits, findings)
+    return DatasetFacts(dataset_name(sources.dataset), len(dataset.corpus), len(dataset.queries), splits, findings)
 
 
-def _name(dataset: Path) -> str:
+def dataset_name(dataset: Path) -> str:
     """Returns what a dataset is called: its file's name, or its folder's where that says nothing."""
     path = dataset.resolve()
     return path.parent.name if path.stem == "dataset" else path.stem

@@ -11,12 +11,14 @@ from embedtune.evaluate.causes import Cause
 from embedtune.evaluate.comparison import Difference
 
 __all__ = [
+    "ChoiceRow",
     "CurvePoint",
     "DatasetFacts",
     "Decision",
     "ExploredQuery",
     "Explorer",
     "GuardResult",
+    "LeftOut",
     "MiningFigures",
     "ReportContent",
     "ScoreRange",
@@ -163,6 +165,27 @@ class Explorer:
     shown: tuple[str, str]
 
 
+class LeftOut(NamedTuple):
+    """A system that isn't in the table, and why."""
+
+    name: str
+    why: Words
+
+
+class ChoiceRow(NamedTuple):
+    """What a system was judged by before test was asked: its mean, the difference from the first one, what followed.
+
+    `p` is corrected for the number of systems; the first system has no difference.
+    """
+
+    name: str
+    mean: float
+    difference: float | None
+    interval: tuple[float, float] | None
+    outcome: Words
+    p: float = 1.0
+
+
 @dataclass(frozen=True)
 class ReportContent:
     """Everything on a page. The first of `systems` is what the others are compared with."""
@@ -178,4 +201,6 @@ class ReportContent:
     dataset: DatasetFacts | None = None
     mining: MiningFigures | None = None
     explorer: Explorer | None = None
+    left_out: Sequence[LeftOut] = ()
+    choice: Sequence[ChoiceRow] = ()
     made_with: Mapping[str, str] = field(default_factory=dict)

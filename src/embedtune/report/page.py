@@ -69,6 +69,7 @@ def _parts(content: ReportContent) -> dict[str, Any]:
         "mean_bounds": parts.mean_bounds(),
         "difference_bounds": parts.difference_bounds(),
         "guard_bounds": parts.guard_bounds(),
+        "choice_bounds": parts.choice_bounds(),
         "limited": any(guard.allowed_loss is not None for guard in content.guards),
         "cost_plots": cost_plots(content.systems, content.measure),
         "cost_names": cost_columns(content.systems),

@@ -60,6 +60,10 @@ class Parts:
         """Returns the same for the guards."""
         return _around([0.0, *(end for guard in self.content.guards for end in guard.difference.interval)])
 
+    def choice_bounds(self) -> Bounds:
+        """Returns the same for what the choice was made by."""
+        return _around([0.0, *(end for one in self.content.choice for end in one.interval or ())])
+
 
 def _around(values: Sequence[float]) -> Bounds:
     low, high = min(values), max(values)

@@ -41,6 +41,11 @@ class BM25Retriever:
             raise EvaluationError("no document holds a search term", remedy="BM25 needs words or Chinese text")
         self._bm25.index(tokens, show_progress=False)
 
+    @property
+    def size_bytes(self) -> int:
+        """Returns the size of the postings, as they are saved."""
+        return int(sum(part.nbytes for part in self._bm25.scores.values() if hasattr(part, "nbytes")))
+
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
         """Returns the `top_k` best documents of each query, fewer where fewer share a term."""
         rankings = {}

@@ -25,10 +25,11 @@ from embedtune.models.sentence_transformer import (
     choose_precision,
     locate_model,
 )
+from embedtune.search.fusion import Retriever
 from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.run import RankedDocument, Run, rank
 
-__all__ = ["Pair", "Reranker", "RerankerOptions", "load_reranker", "rerank"]
+__all__ = ["Pair", "Reranker", "RerankerOptions", "RerankingRetriever", "load_reranker", "rerank"]
 
 _TOKENIZED_AT_ONCE = 1024
 
@@ -162,3 +163,22 @@ def rerank(
         by_query[query_id][document_id] = score
     rankings: dict[str, list[RankedDocument]] = {query_id: rank(scored) for query_id, scored in by_query.items()}
     return Run(rankings)
+
+
+class RerankingRetriever:
+    """Lets a cross-encoder order the first `depth` documents that another retriever finds."""
+
+    name = "rerank"
+
+    def __init__(self, first: Retriever, reranker: Reranker, corpus: Mapping[str, str], *, depth: int = 100) -> None:
+        self.first = first
+        self.reranker = reranker
+        self.corpus = corpus
+        self.depth = depth
+
+    def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
+        """Returns the `top_k` best documents of each query in the reranker's order."""
+        depth = max(self.depth, top_k)
+        found = self.first.retrieve(queries, depth)
+        whole = rerank(found, self.reranker, queries, self.corpus, depth=depth)
+        return Run({query_id: documents[:top_k] for query_id, documents in whole.rankings.items()})

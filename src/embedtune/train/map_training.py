@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Literal, NamedTuple
 
 import torch
@@ -41,6 +42,9 @@ class AdapterOptions(Options):
     weight_decay: float = Field(default=0.01, ge=0, description="How strongly the map is pulled to the identity.")
     scale: float = Field(default=20.0, gt=0, description="1 / temperature: 20 for all-MiniLM, 50 for BGE v1.5.")
     validations: int = Field(default=10, ge=1, description="How often to score the val split, besides step 0.")
+    max_minutes: float | None = Field(
+        default=None, gt=0, description="Minutes of training after which the best map until then comes out."
+    )
     val_split: str = Field(default="val", description="The split that chooses the checkpoint.")
     val_measure: str = Field(default="ndcg_at_10", description="The measure that chooses the checkpoint.")
     fold: bool = Field(
@@ -104,6 +108,7 @@ def train_map(vectors: JobVectors, options: AdapterOptions) -> TrainedMap:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, len(batches)))
     judge = _Judge(vectors, options)
     judge.validate(0, None)
+    end = math.inf if options.max_minutes is None else time.monotonic() + 60 * options.max_minutes
     with progress.task("train the map", total=len(batches)) as training:
         for step, batch in enumerate(batches, start=1):
             loss = _loss(vectors, update, batch, options)
@@ -117,8 +122,12 @@ def train_map(vectors: JobVectors, options: AdapterOptions) -> TrainedMap:
             schedule.step()
             judge.losses.append(loss.item())
             training.advance()
-            if step in planned:
+            out_of_time = time.monotonic() >= end
+            if step in planned or out_of_time:
                 judge.validate(step, update.as_map())
+            if out_of_time and step < len(batches):
+                progress.say(f"the time is over after {step} of {len(batches)} steps")
+                break
     return TrainedMap(judge.best, judge.checkpoints)
 
 

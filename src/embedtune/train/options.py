@@ -76,6 +76,12 @@ class ValidationOptions(StepOptions):
         ge=1,
         description="Validations without a gain, step 0 among them, after which training stops; default: never.",
     )
+    max_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="Minutes that training may take, validations among them: the steps are cut down to what fits, the "
+        "best weights until then come out. Default: no limit.",
+    )
     val_split: str = Field(default="val", description="The split that chooses the checkpoint.")
     val_measure: str = Field(default="ndcg_at_10", description="The measure that chooses the checkpoint.")
     val_max_documents: int = Field(

@@ -51,7 +51,7 @@ __all__ = ["TrainOptions", "Trained", "load_trainable", "train_weights"]
 AsPlain = Callable[[SentenceTransformer], SentenceTransformer]
 """Returns the model as it would be saved, and leaves the one it is given trainable."""
 
-_NOT_IN_THE_KEY = {"micro_batch_size", "checkpoint_minutes", "report_to"}
+_NOT_IN_THE_KEY = {"micro_batch_size", "checkpoint_minutes", "report_to", "max_minutes"}
 _SEED_OF_NEXT_STEP = 1_000_003
 
 
@@ -127,6 +127,7 @@ class _Run:
         except DivergedError as stopped:
             self.work.remove()  # from its checkpoints the same command would come to the same end
             words.append(watcher.end_early(stopped))
+        words += watcher.cut_short()
         self.model.load_state_dict(watcher.best_weights, strict=False)
         best = self.as_plain(self.model).to("cpu")
         chosen = {"sizes": self._sizes_used(step.gradient_cache), "forward": step.forward_pass.name, "words": words}

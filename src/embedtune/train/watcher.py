@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from embedtune.train.checkpoints import Snapshot, WorkFolder, trainable_weights
 from embedtune.train.job import Checkpoint, best_of
 from embedtune.train.options import TrainOptions
 from embedtune.train.step import DivergedError, TrainingStep
+from embedtune.train.time_limit import TimeLimit, end_schedule_at, validation_steps
 from embedtune.train.validation import Validator
 
 __all__ = ["Watcher"]
@@ -58,16 +60,23 @@ class Watcher(TrainerCallback):
         """Takes up what a checkpoint knows, or scores the base model."""
         self.model, self.progress, self.batches = model, training, batches
         self.best_weights = base
+        documents = len(self.validator.corpus)
+        in_steps = validation_steps(self.step.training_set.examples, max(map(len, batches)), documents)
+        self._limit = TimeLimit(60 * (self.options.max_minutes or math.inf), len(batches), in_steps)
         self._planned = planned_steps(len(batches), self.options.validations)
         self._started = self._last_saved = time.monotonic()
         self._begun_at = 0 if snapshot is None else snapshot.step
         if snapshot is None:
+            self._limit.begin()
             self.validate(0)
             self._started = self._last_saved = time.monotonic()
             return
         self._snapshot = snapshot
         self.checkpoints = [Checkpoint(**checkpoint) for checkpoint in snapshot.checkpoints]
         self.log = snapshot.log
+        self._limit.begin(snapshot.seconds)
+        self._limit.last_step = next((line["steps"] for line in reversed(self.log) if "steps" in line), len(batches))
+        self._planned = planned_steps(self._limit.last_step, self.options.validations)
         self._started -= snapshot.seconds
         since = self.checkpoints[-1].step
         self._losses = [line["loss"] for line in self.log if "loss" in line and line["step"] > since]
@@ -80,6 +89,7 @@ class Watcher(TrainerCallback):
     ) -> None:
         """Gives optimizer and schedule the state of the checkpoint."""
         self._optimizer, self._scheduler = optimizer, lr_scheduler
+        self._limit.steps_begin()
         snapshot, self._snapshot = self._snapshot, None
         if snapshot is not None:
             state.global_step = snapshot.step
@@ -88,6 +98,8 @@ class Watcher(TrainerCallback):
             lr_scheduler.load_state_dict(snapshot.scheduler | {"lr_lambdas": [None] * groups})
             if snapshot.scaler:
                 optimizer.scaler.load_state_dict(snapshot.scaler)
+            if self._limit.last_step < len(self.batches):
+                end_schedule_at(lr_scheduler, self._limit.last_step, self.options.warmup_share)
 
     def on_log(
         self,
@@ -101,17 +113,23 @@ class Watcher(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         step = state.global_step
+        self._limit.step_done()
         self._losses.append(logs["loss"])
         self.log.append(self._line(step) | {name: value for name, value in logs.items() if name != "epoch"})
         self.progress.advance(note=self._note())
         if step - self._begun_at == _MEASURED_STEPS:
             self._first_moment = time.monotonic()
+            self._fit_into_time(step)
         if step - self._begun_at == 2 * _MEASURED_STEPS:
             self._say_time_left(step)
         if step in self._planned:
             self.validate(step)
+            self._limit.validated()
+            self._fit_into_time(step)
             if self._gained_nothing():
                 control.should_training_stop = True
+        if step >= self._limit.last_step or self._limit.is_over(step):
+            control.should_training_stop = True
         if step < len(self.batches) and not control.should_training_stop and self._checkpoint_is_due(step):
             self._save(step)
 
@@ -158,6 +176,22 @@ class Watcher(TrainerCallback):
         )
         progress.say(f"warning: {words}\n  to do: {stopped.remedy}")
         return words
+
+    def cut_short(self) -> list[str]:
+        """Returns what is said where the time ended the training before its last step."""
+        last, steps = self._limit.last_step, len(self.batches)
+        fitted = f"{last} of {steps} steps fitted into {self.options.max_minutes} minutes (--max-minutes)"
+        return [fitted] if last < steps else []
+
+    def _fit_into_time(self, step: int) -> None:
+        """Cuts the steps down to what fits; the validations and the learning rate are spread over those."""
+        if not self._limit.cut(step, max(1, sum(planned > step for planned in self._planned))):
+            return
+        last = self._limit.last_step
+        progress.say(f"{last} of {len(self.batches)} steps fit into the time")
+        self._planned = planned_steps(last, self.options.validations)
+        self.log.append(self._line(step) | {"steps": last})
+        end_schedule_at(self._scheduler, last, self.options.warmup_share)
 
     def _gained_nothing(self) -> bool:
         patience = self.options.patience

@@ -1,0 +1,1 @@
+"""Every remedy side by side, each within a budget, and one recommendation."""
