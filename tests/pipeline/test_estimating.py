@@ -94,6 +94,14 @@ def test_measures_once_and_learns_from_what_was_done(recipe, tmp_path, cache, mo
     assert later["base"].seconds < found["base"].seconds, "the documents are in the cache now"
 
 
+def test_a_model_that_is_not_here_is_not_fetched(recipe, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(rates, "_measured", lambda *words: pytest.fail("the model isn't here"))
+    there = Recipe.read(recipe, ["encoder=BAAI/bge-small-zh-v1.5"])
+    found = estimates(there, RunFolder(tmp_path / "runs" / "one"), cache)
+    assert (found["base"].seconds, found["base"].cost) == (None, 0.0)
+    assert "isn't on this machine" in found["base"].rests_on
+
+
 def test_plan_shows_it(recipe, embedtune):
     quick = embedtune("plan", recipe, "--no-estimate")
     assert "money" not in quick.stdout

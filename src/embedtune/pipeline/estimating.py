@@ -100,7 +100,7 @@ class Estimator:
         root = next((self._model(step.inputs[name])[0] for name in _model_inputs(step)), None)
         rates = None if root is None else self._rates_of(root, step, data)
         if root is None or rates is None:
-            return Estimate(None, None, 0.0, "unknown: the encoder can't be measured here")
+            return Estimate(None, None, 0.0, "unknown: the encoder isn't on this machine, or can't be loaded")
         seconds = work.anew / rates.documents_per_s
         seconds += sum(self._encoding(one, self._model(step.inputs[one.model]), rates) for one in work.encodes)
         memory = rates.memory_bytes + _FLOAT_BYTES * rates.dim * data.documents

@@ -27,6 +27,7 @@ __all__ = ["Rates", "measure_rates"]
 _WARMING, _SAMPLED = 4, 48
 _LONGEST_S = 2.0
 _FOLDER = "rates"
+_PACKAGED = "minilm"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ def measure_rates(
     """Returns the rates on some of the dataset's texts; those measured before for the same, where there are any.
 
     With `negatives`, training with so many a query is measured as well. Takes some seconds, most of
-    them for loading the model. None where the encoder can't be loaded or trained here.
+    them for loading the model. None where the encoder isn't on this machine, which nothing is fetched
+    for, or can't be loaded or trained here.
     """
+    if not _is_here(encoder, options):
+        return None
     place = cache / _FOLDER / f"{_key(encoder, options, dataset, negatives)}.json"
     try:
         return Rates(**json.loads(place.read_text(encoding="utf-8")))
@@ -69,6 +73,19 @@ def measure_rates(
         return None
     write_text_whole(place, json.dumps(asdict(rates), ensure_ascii=False, indent=1) + "\n")
     return rates
+
+
+def _is_here(encoder: str, options: EncoderOptions) -> bool:
+    """Returns whether a model can be loaded without a network."""
+    if encoder == _PACKAGED or Path(encoder).expanduser().exists():
+        return True
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(encoder, "config.json", revision=options.revision), str)
+    except HFValidationError:
+        return False
 
 
 def _key(encoder: str, options: EncoderOptions, dataset: RetrievalDataset, negatives: int | None) -> str:
