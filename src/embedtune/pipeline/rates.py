@@ -20,6 +20,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import EmbedtuneError
 from embedtune.models.encoder import EncoderOptions, TextKind, load_encoder
 from embedtune.models.tuned_encoder import TunedEncoder
+from embedtune.packaged import MINILM
 from embedtune.pipeline.content import outside_hash
 
 __all__ = ["Rates", "measure_rates"]
@@ -27,7 +28,6 @@ __all__ = ["Rates", "measure_rates"]
 _WARMING, _SAMPLED = 4, 48
 _LONGEST_S = 2.0
 _FOLDER = "rates"
-_PACKAGED = "minilm"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def measure_rates(
 
 def _is_here(encoder: str, options: EncoderOptions) -> bool:
     """Returns whether a model can be loaded without a network."""
-    if encoder == _PACKAGED or Path(encoder).expanduser().exists():
+    if encoder == MINILM or Path(encoder).expanduser().exists():
         return True
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
