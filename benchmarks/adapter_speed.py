@@ -21,7 +21,8 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions
 from embedtune.train.job import TrainingJob
 from embedtune.train.job_vectors import JobVectors
-from embedtune.train.map_training import AdapterOptions, train_map
+from embedtune.train.map_training import train_map
+from embedtune.train.methods.adapter import AdapterOptions
 
 DOCUMENTS, TRAIN, VAL, DIM, NEGATIVES, SEED = 20_000, 10_000, 1_000, 384, 4, 42
 SHAPES = ("linear", "low-rank", "hidden")

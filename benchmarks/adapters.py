@@ -34,7 +34,7 @@ from embedtune.models.moved_documents import MovedDocuments, has_moved_documents
 from embedtune.models.tuned import TunedModel
 from embedtune.options import Options
 from embedtune.search.dense import DenseRetriever
-from embedtune.train.map_training import AdapterOptions
+from embedtune.train.methods.adapter import AdapterOptions
 from embedtune.train.methods.lora import LoraOptions
 from embedtune.train.methods.nudge import NudgeOptions
 from embedtune.train.training import TrainOptions, train

@@ -52,3 +52,20 @@ def test_a_bar_in_a_terminal_and_a_clean_stdout():
     os.close(ours)
     assert b"3/3" in seen
     assert "━".encode() in seen
+
+
+def test_a_long_file_says_how_much_was_read(tmp_path, monkeypatch, capsys):
+    from embedtune.data import text_files
+    from embedtune.data.records import read_records
+
+    rows = tmp_path / "数据.jsonl"
+    rows.write_text('{"text": "除去水垢"}\n' * 100, encoding="utf-8")
+    plain = [record.values for record in read_records(rows)]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(text_files, "_MEGABYTE", 10)
+    monkeypatch.setattr(text_files, "_LONG_MEGABYTES", 1)
+    monkeypatch.setattr(progress, "_SECONDS_WORTH_A_LINE", -1.0)
+    with progress.shown():
+        assert [record.values for record in read_records(rows)] == plain
+    size = rows.stat().st_size // 10
+    assert f"read 数据.jsonl (MB): {size}/{size} in" in capsys.readouterr().err

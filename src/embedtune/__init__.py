@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from embedtune.synthesize.generation import GenerateOptions as GenerateOptions
     from embedtune.synthesize.generation import generate_queries as generate_queries
     from embedtune.synthesize.material import FilterModels as FilterModels
-    from embedtune.train.map_training import AdapterOptions as AdapterOptions
+    from embedtune.train.methods.adapter import AdapterOptions as AdapterOptions
     from embedtune.train.methods.lora import LoraOptions as LoraOptions
     from embedtune.train.methods.nudge import NudgeOptions as NudgeOptions
     from embedtune.train.training import TrainOptions as TrainOptions
@@ -86,7 +86,7 @@ _HOME_OF = {
     "publish": "export.publishing",
     "push_folder": "export.hub_push",
     "write_model_card": "export.model_card",
-    "AdapterOptions": "train.map_training",
+    "AdapterOptions": "train.methods.adapter",
     "LoraOptions": "train.methods.lora",
     "NudgeOptions": "train.methods.nudge",
     "TrainOptions": "train.training",

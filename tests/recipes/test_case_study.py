@@ -26,28 +26,31 @@ QRELS_README = (
 )
 
 
-@pytest.fixture
-def hub(tmp_path, sample):
-    """Both datasets: 24 documents and 120 queries, of which infgrad gives one to val."""
+def write_collections(folder, sample):
+    """Writes both datasets, infgrad and task: 24 documents and 120 queries, of which infgrad gives one to val."""
     documents = list(sample.corpus.values())
     asked = [(text + ending, sample.positives(q)[0]) for q, text in sample.queries.items() for ending in ENDINGS]
     rows = [
         {"Query": text, "Positive Document": sample.corpus[d], "Hard Negative Document": documents[number % 24]}
         for number, (text, d) in enumerate(asked, 1)
     ]
-    save_lines(tmp_path / "infgrad" / "data.jsonl", rows)
-    task, qrels = tmp_path / "task", tmp_path / "qrels"
-    folder = task / "AIR-Bench_24.05" / "default"
-    save_lines(folder / "corpus.jsonl", ({"id": d, "text": text} for d, text in sample.corpus.items()))
-    save_lines(folder / "dev_queries.jsonl", ({"id": q, "text": text} for q, text in sample.queries.items()))
+    save_lines(folder / "infgrad" / "data.jsonl", rows)
+    task, qrels = folder / "task" / "AIR-Bench_24.05" / "default", folder / "qrels-task-dev"
+    save_lines(task / "corpus.jsonl", ({"id": d, "text": text} for d, text in sample.corpus.items()))
+    save_lines(task / "dev_queries.jsonl", ({"id": q, "text": text} for q, text in sample.queries.items()))
     save(qrels / "README.md", QRELS_README)
     judged = ({"qid": q, "docid": sample.positives(q)[0], "relevance": 1} for q in sample.queries)
     save_lines(qrels / "AIR-Bench_24.05" / "default" / "qrels_dev.jsonl", judged)
+
+
+@pytest.fixture
+def hub(tmp_path, sample):
+    write_collections(tmp_path, sample)
     return Hub(
         {
             "infgrad/retrieval_data_llm": tmp_path / "infgrad",
-            "AIR-Bench/qa_healthcare_zh": task,
-            "AIR-Bench/qrels-qa_healthcare_zh-dev": qrels,
+            "AIR-Bench/qa_healthcare_zh": tmp_path / "task",
+            "AIR-Bench/qrels-qa_healthcare_zh-dev": tmp_path / "qrels-task-dev",
         }
     )
 

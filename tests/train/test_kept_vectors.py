@@ -12,7 +12,7 @@ from embedtune.errors import OptionsError
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.train.kept_vectors import KeptVectors
-from embedtune.train.map_training import AdapterOptions
+from embedtune.train.methods.adapter import AdapterOptions
 from embedtune.train.training import TrainOptions, train
 
 FLOAT32 = EncoderOptions(precision="float32")

@@ -11,7 +11,7 @@ from embedtune.evaluate.evaluation import evaluate
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.search.dense import DenseRetriever
-from embedtune.train.map_training import AdapterOptions
+from embedtune.train.methods.adapter import AdapterOptions
 from embedtune.train.training import train
 
 FLOAT32 = EncoderOptions(precision="float32")

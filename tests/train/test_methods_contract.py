@@ -23,9 +23,10 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.sentence_transformer import load_model
 from embedtune.search.dense import DenseRetriever
-from embedtune.train.map_training import AdapterOptions
+from embedtune.train.lora_training import _add_lora, _merged
 from embedtune.train.methods import METHODS
-from embedtune.train.methods.lora import LoraOptions, _add_lora, _merged
+from embedtune.train.methods.adapter import AdapterOptions
+from embedtune.train.methods.lora import LoraOptions
 from embedtune.train.methods.nudge import NudgeOptions
 from embedtune.train.training import TrainOptions, train
 

@@ -14,13 +14,14 @@ import typer
 from embedtune import progress
 from embedtune.artifact import write_text_whole
 from embedtune.cli.flags import command
-from embedtune.data.checks import EncoderFacts, Finding, check_dataset
+from embedtune.data.checks import Finding, check_dataset
 from embedtune.data.checks.finding import printable
 from embedtune.data.cleaning import Cleaned, clean_dataset
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.usable import Usable, read_usable
 from embedtune.errors import StorageError
 from embedtune.models.encoder import EncoderOptions
+from embedtune.models.encoder_facts import encoder_facts
 
 __all__ = ["check_command"]
 
@@ -51,7 +52,7 @@ def check_command(
     if fix is not None:
         _refuse_to_overwrite(fix, dataset, overwrite)
     usable = read_usable(dataset)
-    facts = None if encoder is None else _facts(encoder, encoder_options)
+    facts = None if encoder is None else encoder_facts(encoder, encoder_options)
     findings = check_dataset(usable.dataset, facts, usable.faults)
     errors = [finding for finding in findings if finding.level == "error"]
     typer.echo(_as_json(dataset, usable, findings) if json_output else _as_screen(dataset, usable, findings))
@@ -68,21 +69,6 @@ def _refuse_to_overwrite(fix: Path, dataset: Path, overwrite: bool) -> None:
         raise StorageError(f"--fix {fix} is the dataset itself, which is never changed", remedy="name another path")
     if fix.exists() and not overwrite:
         raise StorageError(f"{fix} exists already and stays as it is", remedy="pass --overwrite to replace it")
-
-
-def _facts(name: str, options: EncoderOptions) -> EncoderFacts:
-    from embedtune.models.exported_encoder import ExportedEncoder
-    from embedtune.models.exported_model import is_exported
-    from embedtune.models.sentence_transformer import SentenceTransformerEncoder, load_model
-
-    encoder: ExportedEncoder | SentenceTransformerEncoder
-    if is_exported(name):
-        encoder = ExportedEncoder(Path(name).expanduser(), options)
-    else:
-        encoder = SentenceTransformerEncoder(load_model(name, options), options)
-    return EncoderFacts(
-        name, encoder.max_length, encoder.count_tokens, encoder.prompt("query"), encoder.prompt("document")
-    )
 
 
 def _write_copy(cleaned: Cleaned, fix: Path) -> None:

@@ -35,6 +35,8 @@ def quickstart_command(
 ) -> None:
     """Tunes a model on docstrings and measures the gain.
 
+    It is the recipe recipes/quickstart.yaml: embedtune plan, run and runs work on it and on its folder.
+
     Example: embedtune quickstart --documents 1000 --out runs/quickstart
     """
     cache = EmbeddingCache(cache_dir or default_cache_folder())
@@ -43,7 +45,8 @@ def quickstart_command(
         typer.echo(json.dumps(summary.content, ensure_ascii=False, indent=2))
     else:
         typer.echo("\n".join(_lines(summary)))
-    progress.say(f"everything is in {out}; the tuned model: SentenceTransformer({summary.content['model']!r})")
+    progress.say(f"everything is in {out}: the page in {summary.content['page']}, the tuned model as")
+    progress.say(f"SentenceTransformer({summary.content['model']!r})")
 
 
 def _lines(summary: QuickstartSummary) -> list[str]:
@@ -52,15 +55,8 @@ def _lines(summary: QuickstartSummary) -> list[str]:
     for measure in _SHOWN:
         row = "".join(f"{content[system][measure]:>9.4f}" for system in ("bm25", "base", "tuned"))
         lines.append(f"{measure:<18}{row}")
-    main = summary.comparison.main
-    low, high = main.interval
-    lines += [
-        "",
-        f"tuned minus base, {summary.comparison.measure}: {main.mean:+.4f} "
-        f"(95 % interval {low:+.4f} … {high:+.4f}, p = {main.p:.4f}, {summary.comparison.queries} queries)",
-        summary.comparison.verdict("base", "tuned"),
-        "the gate: " + "; ".join(content["gate"]["lines"][1:]),
-    ]
+    lines += ["", f"tuned against base: {summary.steps['compare'].lines[0]}", *summary.steps["compare"].lines[1:]]
+    lines.append("the gate: " + "; ".join(content["gate"]["lines"][1:]))
     seconds = content["seconds"]
     lines.append("seconds: " + ", ".join(f"{name} {seconds[name]}" for name in seconds))
     return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
 from embedtune import progress
 from embedtune.cli.flags import command
@@ -15,10 +16,12 @@ from embedtune.cli.flags import command
 if TYPE_CHECKING:
     from embedtune.pipeline.running import FinishedStep
 
-__all__ = ["OUT_HELP", "SET_HELP", "run_command", "run_place"]
+__all__ = ["CACHE_HELP", "OUT_HELP", "SET_HELP", "padded", "run_command", "run_place"]
 
 _REFUSED = 3
+_NAME = 14
 SET_HELP = "KEY=VALUE: change the recipe, such as train.learning_rate=1e-5 or data=mine.json; repeatable."
+CACHE_HELP = "Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."
 OUT_HELP = "Folder of the run; default: runs/ and the recipe's name."
 
 
@@ -28,9 +31,7 @@ def run_command(
     changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
     wait: Annotated[bool, typer.Option(help="Wait where another run is at work in the folder.")] = False,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help=CACHE_HELP)] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print every step's outcome as JSON.")] = False,
 ) -> None:
     """Does a recipe's steps; what is finished isn't done again.
@@ -59,6 +60,11 @@ def run_command(
         raise typer.Exit(_REFUSED)
 
 
+def padded(text: str, width: int) -> str:
+    """Returns the text with blanks up to a width on the screen, where a Chinese character takes two places."""
+    return text + " " * max(0, width - cell_len(text))
+
+
 def run_place(recipe: Path, out: Path | None) -> Path:
     """Returns the folder of a recipe's run."""
     return out or Path("runs") / recipe.stem
@@ -66,5 +72,5 @@ def run_place(recipe: Path, out: Path | None) -> Path:
 
 def _lines(step: FinishedStep) -> list[str]:
     state = "reused" if step.reused else f"{step.seconds:.1f} s"
-    head = f"{step.name:<14} {state:>9}"
+    head = f"{padded(step.name, _NAME)} {state:>9}"
     return [f"{head}  {line}" if not number else f"{'':<26}{line}" for number, line in enumerate(step.lines or [""])]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 __all__ = ["connected_groups"]
 
 
 def connected_groups(count: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Returns the groups of 0 … count-1 joined by links, each sorted, ordered by first member."""
+    from scipy.sparse import coo_array  # here, because it takes as long as the rest of --help
+    from scipy.sparse.csgraph import connected_components
+
     if count == 0:
         return []
     ends = np.asarray(links, dtype=np.int64).reshape(-1, 2)

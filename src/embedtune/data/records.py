@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embedtune import progress
 from embedtune.data.text_files import open_bytes, open_text, plain_suffix, read_text
 from embedtune.errors import DataError, describe_unknown
 
@@ -176,11 +177,12 @@ def _read_parquet(path: Path) -> Iterator[Record]:
     with open_bytes(path):
         pass
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as file, progress.task(f"read {path.name}", file.metadata.num_rows) as reading:
             for batch in file.iter_batches():
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(row, f"{path}, row {number}")
+                reading.advance(len(batch))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"not a whole Parquet file: {str(error).splitlines()[0]}",

@@ -6,15 +6,19 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from embedtune import progress
 from embedtune.errors import DataError
 
 __all__ = ["existing_path", "open_bytes", "open_text", "plain_suffix", "read_text"]
 
 _BLOCK_BYTES = 1 << 20
+_MEGABYTE = 1_000_000
+_LONG_MEGABYTES = 20
+"""From here on reading a file shows how far it is."""
 
 
 def existing_path(source: str | Path | None, wanted: str) -> Path:
@@ -56,8 +60,8 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIOWrapper]
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Yields a file or a .gz for reading; raises DataError for one that is missing or cut off."""
     try:
-        with cast("BinaryIO", gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            yield file
+        with _opened(path) as raw, gzip.open(raw, "rb") if path.suffix.lower() == ".gz" else raw as file:
+            yield cast("BinaryIO", file)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}", remedy="check the path") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -68,6 +72,38 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         ) from None
     except (PermissionError, IsADirectoryError) as error:
         raise DataError(f"can't read {path}: {error.strerror}", remedy="check the path and its rights") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Yields a file as it is on the disk; a long one shows how many megabytes were read."""
+    megabytes = path.stat().st_size // _MEGABYTE if path.is_file() else 0
+    if megabytes < _LONG_MEGABYTES:
+        with path.open("rb") as file:
+            yield file
+        return
+    with (
+        progress.task(f"read {path.name} (MB)", total=megabytes) as reading,
+        BufferedReader(_Counted(path, reading), _BLOCK_BYTES) as file,
+    ):
+        yield file
+
+
+class _Counted(FileIO):
+    """A file that tells a progress task what was read of it, in megabytes."""
+
+    def __init__(self, path: Path, reading: progress.ProgressTask) -> None:
+        super().__init__(path)
+        self._reading = reading
+        self._bytes = 0
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Reads as FileIO does, and counts."""
+        count = super().readinto(buffer)
+        before, self._bytes = self._bytes // _MEGABYTE, self._bytes + (count or 0)
+        if self._bytes // _MEGABYTE > before:
+            self._reading.advance(self._bytes // _MEGABYTE - before)
+        return count
 
 
 def _not_utf8(path: Path) -> DataError:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from embedtune.options import Options
 
-__all__ = ["ExportOptions", "ProofOptions"]
+__all__ = ["ExportOptions", "HalfOptions", "ProofOptions"]
 
 
 class ExportOptions(Options):
@@ -20,6 +20,14 @@ class ExportOptions(Options):
     )
     least_speedup: float | None = Field(
         default=None, ge=0, description="Lowest ratio to the documents a second of sentence-transformers in float32."
+    )
+
+
+class HalfOptions(ExportOptions):
+    """What 16-bit weights have to show."""
+
+    least_cosine: float | None = Field(
+        default=0.999, ge=-1, le=1, description="Lowest cosine to the float32 vector that any text may have."
     )
 
 

@@ -22,6 +22,8 @@ from embedtune.models.encoder import EncoderOptions
 __all__ = ["EXPORTED_MODEL", "ExportRefusedError", "Exported", "Exporter", "export"]
 
 EXPORTED_MODEL = "exported-model"
+_PARTS = 3
+"""Written, its vectors compared, its rankings compared and its speed measured."""
 _DOCUMENTS_SHOWN = 10_000
 
 
@@ -98,6 +100,7 @@ def export(
     with Artifact.create(folder, EXPORTED_MODEL, record, overwrite=overwrite) as temporary:
         source = ExportSource.load(model, encoder_options, tuple(dataset.corpus.values())[:_DOCUMENTS_SHOWN])
         candidates = plugin.export(source, temporary, options)
+        progress.say(f"writes {format_name}: some seconds for a small model, minutes for a large one")
         with EXPORTERS.naming_missing_packages(format_name):
             made = next(candidates)  # what can't be exported is said before the long comparison
         cache = cache or EmbeddingCache(None)
@@ -121,15 +124,19 @@ def _first_near(
     options: ExportOptions,
 ) -> Exported:
     """Returns the first candidate that is near enough, or the last one."""
-    progress.say(made)
-    fidelity = prover.fidelity(temporary)
-    while faults := too_far(fidelity, options):
-        following = next(candidates, None)
-        if following is None:
-            break
-        progress.say(f"not near enough: {'; '.join(faults)}")
-        made = following
+    with progress.task(f"export {format_name}", total=_PARTS) as exporting:
         progress.say(made)
+        exporting.advance(note="compare vectors")
         fidelity = prover.fidelity(temporary)
-    proof = prover.prove(temporary, fidelity)
+        while faults := too_far(fidelity, options):
+            progress.say(f"not near enough: {'; '.join(faults)}")
+            following = next(candidates, None)
+            if following is None:
+                break
+            made = following
+            progress.say(made)
+            fidelity = prover.fidelity(temporary)
+        exporting.advance(note="compare rankings, measure the speed")
+        proof = prover.prove(temporary, fidelity)
+        exporting.advance()
     return Exported(folder, format_name, proof, made, tuple(proof.faults(options)))

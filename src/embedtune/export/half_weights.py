@@ -6,22 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from pydantic import Field
 
 from embedtune.errors import EncoderError
-from embedtune.export.export_options import ExportOptions
 from embedtune.export.source import ExportSource
 from embedtune.models.sentence_transformer import DTYPES
 
-__all__ = ["HalfOptions", "save_half"]
-
-
-class HalfOptions(ExportOptions):
-    """What 16-bit weights have to show."""
-
-    least_cosine: float | None = Field(
-        default=0.999, ge=-1, le=1, description="Lowest cosine to the float32 vector that any text may have."
-    )
+__all__ = ["save_half"]
 
 
 def save_half(source: ExportSource, folder: Path, dtype: str) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -27,9 +27,8 @@ from embedtune.export.source import ExportSource
 if TYPE_CHECKING:
     from embedtune.export.exporters.onnx_int8 import Int8Options
 
-__all__ = ["SCALES", "ScalesName", "layers_left_in_float", "quantise"]
+__all__ = ["SCALES", "layers_left_in_float", "quantise"]
 
-ScalesName = Literal["dynamic", "static"]
 SCALES = {"dynamic": "a scale for each text", "static": "scales from documents"}
 _BACKBONE = "backbone"
 _SCOPES = "pkg.torch.onnx.name_scopes"

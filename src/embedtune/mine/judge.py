@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from embedtune.language.chat import ChatRequest
+from embedtune.language.estimate import Estimate
 from embedtune.language.fencing import fenced
 from embedtune.language.model import LanguageModel
 
@@ -47,14 +48,19 @@ class Judge:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
         """Returns the grades; each pair is asked about once, ever."""
-        requests = [
-            ChatRequest(
-                _SYSTEM, f"{fenced(query, 'query')}\n\n{fenced(document[:_LONGEST_DOCUMENT])}", expected_tokens=10
-            )
-            for query, document in pairs
-        ]
         grades = np.full(len(pairs), np.nan, dtype=np.float32)
-        for reply in self._model.ask(requests, Verdict, "judge negatives"):
+        for reply in self._model.ask(_requests(pairs), Verdict, "judge negatives"):
             if reply.value is not None:
                 grades[reply.position] = reply.value.grade
         return grades
+
+    def estimate(self, pairs: Sequence[tuple[str, str]]) -> Estimate:
+        """Returns what grading pairs would cost, without asking."""
+        return self._model.estimate(_requests(pairs), Verdict)
+
+
+def _requests(pairs: Sequence[tuple[str, str]]) -> list[ChatRequest]:
+    return [
+        ChatRequest(_SYSTEM, f"{fenced(query, 'query')}\n\n{fenced(document[:_LONGEST_DOCUMENT])}", expected_tokens=10)
+        for query, document in pairs
+    ]

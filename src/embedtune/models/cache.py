@@ -19,10 +19,10 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from embedtune.models.encoder import Encoder, TextKind, Vectors
 from embedtune.models.segment import KEY_BYTES, Keys, Segment, SegmentError, StoredVectors, write_segment
 from embedtune.models.tuned_encoder import TunedEncoder, moved_documents_of
 
-__all__ = ["CachePrecision", "EmbeddingCache", "default_cache_folder"]
+__all__ = ["CachePrecision", "EmbeddingCache", "Keyed", "default_cache_folder"]
 
 CachePrecision = Literal["float32", "float16"]
 _FORMAT = 1
@@ -46,6 +46,21 @@ _ROWS_AT_ONCE = 256
 _COPYING_THREADS = 2
 
 Places = npt.NDArray[np.int64]
+
+
+class Keyed(Protocol):
+    """As much of an encoder as says where its vectors lie."""
+
+    @property
+    def dim(self) -> int:
+        """Returns the length of one vector."""
+
+    @property
+    def cache_key(self) -> dict[str, Any]:
+        """Returns all that changes a vector besides the text and its kind, as JSON values."""
+
+    def prompt(self, kind: TextKind) -> str:
+        """Returns the text that is put before every query or document; may be empty."""
 
 
 def default_cache_folder() -> Path:
@@ -99,6 +114,13 @@ class EmbeddingCache:
             vectors[copies] = vectors[source[copies]]
         return vectors
 
+    def missing(self, encoder: Keyed, texts: Sequence[str], kind: TextKind) -> int:
+        """Returns how many of the texts, equal ones counted once, would have to be encoded."""
+        unique = list(dict.fromkeys(texts))
+        if self.folder is None:
+            return len(unique)
+        return _Store(self.folder, encoder, kind, self.precision).count_missing(_keys(unique))
+
     def encode_corpus(self, encoder: Encoder, corpus: Mapping[str, str]) -> Vectors:
         """Returns the documents' vectors in the corpus's order, moved where they have moved for this encoder."""
         vectors = self.encode(encoder, list(corpus.values()), "document")
@@ -129,7 +151,7 @@ def _encode_in_steps(
 class _Store:
     """The segments of one way of encoding."""
 
-    def __init__(self, folder: Path, encoder: Encoder, kind: TextKind, precision: str) -> None:
+    def __init__(self, folder: Path, encoder: Keyed, kind: TextKind, precision: str) -> None:
         way = {"format": _FORMAT, "kind": kind, "prompt": encoder.prompt(kind)} | encoder.cache_key
         if precision != "float32":
             way["stored"] = precision
@@ -158,6 +180,15 @@ class _Store:
             for copy in copies:
                 copy.result()
         return wanted.missing()
+
+    def count_missing(self, keys: Keys) -> int:
+        """Returns how many of the keys aren't stored; damaged vectors count as stored."""
+        wanted = _Wanted(keys)
+        for path in sorted(self.folder.glob("*.safetensors"), reverse=True) if len(keys) else ():
+            segment = self._open(path)
+            if segment is not None:
+                wanted.strike_off(wanted.among(segment.keys)[1])
+        return len(wanted.missing())
 
     def _open(self, path: Path) -> Segment | None:
         try:

@@ -80,7 +80,7 @@ class _Draft:
                 self._note("split_again")
             self._step("split", "split", data=self.data, by="document", val=0.1, test=0.2, seed=42)
             self.data = "split"
-        self._step("check", "check", data=self.data)
+        self._step("check", "check", data=self.data, encoder=self.encoder)
 
     def _measuring_steps(self) -> None:
         facts, judged = self.facts, self.data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,22 @@ class Reference:
 
 @dataclass(frozen=True)
 class RecipeStep:
-    """One step; `inputs` holds References in the shape that its kind asks for."""
+    """One step; `inputs` holds References in the shape that its kind asks for.
+
+    `also` is what it leaves under its options besides what every step of its kind does.
+    """
 
     name: str
     kind_name: str
     kind: StepKind
     options: Mapping[type[Options], Options]
     inputs: Mapping[str, Any]
+    also: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Returns what it leaves, as the file or folder in its folder."""
+        return {**self.kind.outputs, **self.also}
 
     def references(self) -> Iterator[tuple[str, Reference]]:
         """Yields every reference with a label such as guard.news."""
@@ -88,7 +97,7 @@ class _Reading:
         self.text = text
         self.values = text.values
         self.faults = FaultList(text)
-        self.before: dict[str, StepKind] = {}
+        self.before: dict[str, Mapping[str, str]] = {}
 
     def recipe(self) -> Recipe:
         for key in self.values:
@@ -126,31 +135,32 @@ class _Reading:
         if given is not None and not isinstance(given, dict):
             self.faults.add(keys, f"expected the step's options, found {given!r}")
             return None
-        own = dict(given or {})
-        kind_name = str(own.pop(_DO, name))
+        whole = dict(given or {})
+        kind_name = str(whole.pop(_DO, name))
         if kind_name not in kind_names():
             guess = nearest(kind_name, kind_names())
             self.faults.add(
                 keys, f"unknown kind of step {kind_name!r}{guess}; name one of {', '.join(kind_names())} with do:"
             )
-            self.before[name] = StepKind(0, {}, (), lambda given: (), lambda job: None)  # type: ignore[arg-type, return-value]
+            self.before[name] = {}
             return None
         kind = load_kind(kind_name)
-        ignored = kind.ignores(own)
+        ignored, own = kind.ignores(whole), dict(whole)
         named = {one.name: own.pop(one.name, None) for one in kind.inputs}
         inputs = {
             one.name: value
             for one in kind.inputs
             if (value := self._input(keys, one, named[one.name], ignored)) is not None
         }
-        self.before[name] = kind
+        also = kind.also(whole)
+        self.before[name] = {**kind.outputs, **also}
         try:
-            classes = kind.options(own)
+            classes = kind.options(whole)
         except OptionsError as error:
             self.faults.add_error(keys, error)
             return None
         options = self._options(keys, classes, own, [one.name for one in kind.inputs])
-        return None if options is None else RecipeStep(name, kind_name, kind, options, inputs)
+        return None if options is None else RecipeStep(name, kind_name, kind, options, inputs, also)
 
     def _options(
         self,
@@ -217,7 +227,7 @@ class _Reading:
         return Reference(text)
 
     def _output(self, keys: tuple[str, ...], one: StepInput, step: str) -> Reference:
-        outputs = self.before[step].outputs
+        outputs = self.before[step]
         if one.takes not in outputs:
             gives = ", ".join(outputs) or "nothing"
             if outputs:

@@ -55,9 +55,11 @@ def _done(step: RecipeStep, folder: RunFolder, keys: StepKeys, workshop: Worksho
     progress.say(f"[{step.name}]" + (f" again: {'; '.join(changes)}" if changes else ""))
     place = folder.begin(step.name, key, resumes=step.kind.resumes)
     workshop.forget(place)
-    started = time.perf_counter()
+    named = {label: reference.text for label, reference in step.references()}
+    job = StepJob(place, step.options, _resolved(step.inputs, folder), workshop, named)
+    started, encoded = time.perf_counter(), workshop.cache.encoded
     try:
-        result = step.kind.work(StepJob(place, step.options, _resolved(step.inputs, folder), workshop))
+        result = step.kind.work(job)
     except EmbedtuneError as error:
         error.args = (f"step {step.name!r}: {error}",)
         raise
@@ -67,8 +69,9 @@ def _done(step: RecipeStep, folder: RunFolder, keys: StepKeys, workshop: Worksho
         "seconds": round(time.perf_counter() - started, 1),
         "lines": list(result.lines),
         "refused": result.refused,
-        "outputs": list(step.kind.outputs.values()),
-        "contents": {output: content_hash(place / output) for output in step.kind.outputs.values()},
+        "sizes": job.sizes | {"encoded": workshop.cache.encoded - encoded},
+        "outputs": list(step.outputs.values()),
+        "contents": {output: content_hash(place / output) for output in step.outputs.values()},
     }
     folder.finish(step.name, made)
     for line in result.lines:
@@ -78,7 +81,7 @@ def _done(step: RecipeStep, folder: RunFolder, keys: StepKeys, workshop: Worksho
 
 def _finished(step: RecipeStep, made: Mapping[str, Any], folder: RunFolder, *, reused: bool) -> FinishedStep:
     place = folder.step_folder(step.name)
-    outputs = {thing: str(place / output) for thing, output in step.kind.outputs.items()}
+    outputs = {thing: str(place / output) for thing, output in step.outputs.items()}
     return FinishedStep(
         step.name, step.kind_name, reused, made["refused"], made["seconds"], made["lines"], outputs
     )  # fmt: skip

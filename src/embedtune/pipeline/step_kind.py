@@ -73,13 +73,17 @@ class Workshop:
 class StepJob:
     """One step to do: where, with which options, from what.
 
-    `inputs` holds what the shape of the input says, with paths and models' names as texts.
+    `inputs` holds what the shape of the input says, with paths and models' names as texts; `named`
+    has what the recipe says for each input, such as a step's name. `sizes` collects the documents
+    and queries of the datasets that were read.
     """
 
     folder: Path
     options: Mapping[type[Options], Options]
     inputs: Mapping[str, Any]
     workshop: Workshop
+    named: Mapping[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def of(self, kind: type[AnyOptions]) -> AnyOptions:
         """Returns the step's options of that class; those of a plugin are asked for by Options itself."""
@@ -90,7 +94,13 @@ class StepJob:
 
     def dataset(self, name: str = "data") -> RetrievalDataset:
         """Returns the dataset of an input."""
-        return RetrievalDataset.read(self.inputs[name])
+        dataset = RetrievalDataset.read(self.inputs[name])
+        self.count(dataset)
+        return dataset
+
+    def count(self, dataset: RetrievalDataset) -> None:
+        """Notes how large a dataset is, for the record and for estimates."""
+        self.sizes.update(documents=len(dataset.corpus), queries=len(dataset.queries))
 
     def encoder(self, name: str = "encoder") -> Encoder | None:
         """Returns the encoder of an input; None where none is named."""
@@ -109,7 +119,8 @@ class StepKind:
     """A kind of step. `version` goes up when the same options and inputs give something else than before.
 
     `outputs` are what it leaves, as the file or folder in the step's folder. `options` gives the
-    classes whose fields the step takes, once the plugin that it names is known. With `resumes` a
+    classes whose fields the step takes, once the plugin that it names is known; `also` what it leaves
+    besides under the given options. With `resumes` a
     step that was killed finds its folder as it left it, else an empty one. `plugins` are the options
     that name plugins, with their registries; `ignores` gives the inputs that don't matter under the given options.
     """
@@ -122,3 +133,4 @@ class StepKind:
     resumes: bool = False
     plugins: Mapping[str, Registry] = field(default_factory=dict)
     ignores: Callable[[Given], frozenset[str]] = lambda given: frozenset()
+    also: Callable[[Given], Mapping[str, str]] = lambda given: {}

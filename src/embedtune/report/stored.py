@@ -20,9 +20,15 @@ from embedtune.report.content import CurvePoint, MiningFigures, ScoreRange, Syst
 __all__ = ["StoredSystem", "mining_figures", "read_costs", "read_curve", "read_findings", "read_mining", "read_system"]
 
 _SPECIAL_TOKENS = 2
+_MODEL_OF_A_STEP = "model"
 _OF_QUERIES_ALONE = ("query_map", "moved_documents")
 
 Result = TypeVar("Result")
+
+
+def _last_name(folder: Path) -> str:
+    """Returns a folder's name; that of the recipe's step for a model that a step left."""
+    return folder.parent.name if folder.name == _MODEL_OF_A_STEP else folder.name
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class StoredSystem:
     def made_by(self) -> str:
         """Returns the retriever, and the encoder by its last name."""
         encoder = self.made_from.get("encoder")
-        name = "" if encoder is None else f" · {Path(str(encoder)).name or encoder}"
+        name = "" if encoder is None else f" · {_last_name(Path(str(encoder))) or encoder}"
         return f"{self.made_from.get('retriever', '')}{name}"
 
     @property
@@ -75,12 +81,18 @@ def read_curve(folder: Path) -> TrainingCurve:
 
     made = Artifact.open(folder, TUNED_MODEL).manifest["made_from"]
     points = [CurvePoint(one["step"], one["score"], one["loss"]) for one in made["checkpoints"]]
-    name = folder.resolve().name
-    return TrainingCurve(name, made["method"], made["measure"], points, made["chosen"]["step"], made.get("doubts", ()))
+    return TrainingCurve(
+        _last_name(folder.resolve()),
+        made["method"],
+        made["measure"],
+        points,
+        made["chosen"]["step"],
+        made.get("doubts", ()),
+    )
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """Returns the findings that check --json printed, or that quickstart left in checks.json."""
+    """Returns the findings that check --json printed, or that a step check left."""
     content = _json(path)
     found = content.get("findings") if isinstance(content, dict) else content
     return _shaped(

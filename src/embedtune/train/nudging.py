@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from embedtune import progress
 from embedtune.models.encoder import Vectors
 
 __all__ = ["GAMMAS", "Judged", "Moves", "nudge_m", "nudge_n"]
@@ -150,12 +151,14 @@ def _products(sides: _Sides, directions: Tensor, val: Judged) -> Iterator[tuple[
     """Yields blocks of val queries: the first row, and their products with the vectors and the directions."""
     queries = torch.from_numpy(val.vectors)
     movable = max(1, len(sides.rows))
-    for start in range(0, len(queries), max(1, _ENTRIES_PER_PRODUCT // movable)):
-        block = queries[start : start + max(1, _ENTRIES_PER_PRODUCT // movable)]
-        similar, along = block @ sides.vectors.T, block @ directions.T
-        size = max(1, _ENTRIES_PER_STEP // movable)
-        for row in range(0, len(block), size):
-            yield start + row, similar[row : row + size], along[row : row + size]
+    with progress.task("try how far documents move", total=len(queries)) as trying:
+        for start in range(0, len(queries), max(1, _ENTRIES_PER_PRODUCT // movable)):
+            block = queries[start : start + max(1, _ENTRIES_PER_PRODUCT // movable)]
+            similar, along = block @ sides.vectors.T, block @ directions.T
+            size = max(1, _ENTRIES_PER_STEP // movable)
+            for row in range(0, len(block), size):
+                yield start + row, similar[row : row + size], along[row : row + size]
+                trying.advance(min(size, len(block) - row))
 
 
 def _best_still(documents: Vectors, sides: _Sides, val: Judged, top_k: int) -> _Top:

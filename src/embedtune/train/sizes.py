@@ -16,7 +16,7 @@ from embedtune.models.forward import count_tokens
 from embedtune.models.sentence_transformer import choose_device, choose_precision
 from embedtune.train.options import TrainOptions
 
-__all__ = ["Sizes", "choose_sizes"]
+__all__ = ["Sizes", "choose_sizes", "graph_bytes"]
 
 _SAMPLED_TEXTS = 200
 _BATCH_ON = {"cpu": 32, "mps": 32, "cuda": 128}
@@ -66,6 +66,12 @@ def choose_sizes(
     batch = options.batch_size or _batch_size(len(training_set.examples), device)
     micro = options.micro_batch_size or _micro_batch_size(model, long_tokens, precision, device, options)
     return Sizes(device, precision, batch, micro, tokens, long_tokens)
+
+
+def graph_bytes(model: SentenceTransformer, sizes: Sizes, texts: int) -> int:
+    """Returns about how many bytes the backward pass of a batch of so many texts takes at a time; 0 where unknown."""
+    per_token = _values_per_token(model, recomputed=False) * _BYTES[sizes.precision]
+    return per_token * sizes.long_tokens * min(texts, sizes.micro_batch_size)
 
 
 def _batch_size(examples: int, device: torch.device) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from embedtune.export.half_weights import HalfOptions, save_half
-from embedtune.export.source import ExportSource
+from embedtune.export.export_options import HalfOptions
+
+if TYPE_CHECKING:
+    from embedtune.export.source import ExportSource
 
 __all__ = ["OPTIONS", "export"]
 
@@ -15,4 +18,6 @@ OPTIONS = HalfOptions
 
 def export(source: ExportSource, folder: Path, options: HalfOptions) -> Iterator[str]:
     """Writes the transformer's weights in float16; pooling and a map of queries stay as they are."""
+    from embedtune.export.half_weights import save_half
+
     yield save_half(source, folder, "float16")

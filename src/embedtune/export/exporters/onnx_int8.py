@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from embedtune.export.exporters.onnx import OnnxOptions
-from embedtune.export.graph import write_graph
-from embedtune.export.graph_folder import write_around
-from embedtune.export.quantising import SCALES, ScalesName, layers_left_in_float, quantise
-from embedtune.export.source import ExportSource
+
+if TYPE_CHECKING:
+    from embedtune.export.source import ExportSource
 
 __all__ = ["OPTIONS", "Int8Options", "export"]
 
@@ -22,7 +22,7 @@ _GRAPH = "onnx/model.onnx"
 class Int8Options(OnnxOptions):
     """How a graph is quantised."""
 
-    scales: ScalesName = Field(
+    scales: Literal["dynamic", "static"] = Field(
         default="dynamic",
         description="dynamic takes each layer's scale from the text that goes through; static from documents of "
         "--data, once.",
@@ -57,6 +57,10 @@ def export(source: ExportSource, folder: Path, options: Int8Options) -> Iterator
     scales are a whole call's, so a runtime should give each text alone, as embedtune does: a vector
     then doesn't hang on its neighbours, and on a CPU that is faster too.
     """
+    from embedtune.export.graph import write_graph
+    from embedtune.export.graph_folder import write_around
+    from embedtune.export.quantising import SCALES, layers_left_in_float, quantise
+
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         plain = Path(scratch) / "model.onnx"
         written = write_graph(source, plain, options.opset)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openvino
 from pydantic import Field
 
 from embedtune.errors import EncoderError
 from embedtune.export.export_options import ExportOptions
-from embedtune.export.graph import write_graph
-from embedtune.export.graph_folder import write_around
-from embedtune.export.source import ExportSource
+
+if TYPE_CHECKING:
+    from embedtune.export.source import ExportSource
 
 __all__ = ["OPTIONS", "OpenVinoOptions", "export"]
 
@@ -35,6 +36,9 @@ OPTIONS = OpenVinoOptions
 
 def export(source: ExportSource, folder: Path, options: OpenVinoOptions) -> Iterator[str]:
     """Writes openvino/openvino_model.xml with the outputs of the ONNX graph, and the folder around it."""
+    from embedtune.export.graph import write_graph
+    from embedtune.export.graph_folder import write_around
+
     (folder / _GRAPH).parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         written = write_graph(source, Path(scratch) / "model.onnx", options.opset)

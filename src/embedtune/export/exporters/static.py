@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer
 
 from embedtune.errors import EncoderError
 from embedtune.export.export_options import ExportOptions
-from embedtune.export.source import ExportSource
-from embedtune.export.token_vectors import principal_parts, token_vectors, token_weights
+
+if TYPE_CHECKING:
+    from embedtune.export.source import ExportSource
 
 __all__ = ["OPTIONS", "SAME_SPACE", "StaticOptions", "export"]
 
@@ -41,6 +39,13 @@ def export(source: ExportSource, folder: Path, options: StaticOptions) -> Iterat
     where Model2Vec goes by the token's number). Its own package can't be installed beside transformers
     5. Prompts are left out: averaged in, they would only move every query the same way.
     """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    from embedtune.export.token_vectors import principal_parts, token_vectors, token_weights
+
     source.refuse_what_moved("static")
     tokenizer = getattr(source.model.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:

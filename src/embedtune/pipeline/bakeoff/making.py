@@ -26,8 +26,8 @@ from embedtune.pipeline.bakeoff.options import BakeoffOptions
 from embedtune.pipeline.bakeoff.words import say
 from embedtune.pipeline.step_kind import StepJob, StepResult
 from embedtune.report.content import Words
-from embedtune.train.map_training import AdapterOptions
 from embedtune.train.methods import METHODS
+from embedtune.train.methods.adapter import AdapterOptions
 from embedtune.train.training import TrainOptions, TrainResult, train
 
 __all__ = ["MADE", "Made", "mix", "train_method"]

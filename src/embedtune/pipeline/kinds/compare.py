@@ -24,7 +24,7 @@ def _work(job: StepJob) -> StepResult:
         [
             f"{comparison.measure} {main.mean_a:.4f} → {main.mean_b:.4f}, {main.mean:+.4f} "
             f"(95 % interval {low:+.4f} … {high:+.4f}, p = {main.p:.4f}, {comparison.queries:,} queries)",
-            comparison.verdict("a", "b"),
+            comparison.verdict(job.named["a"], job.named["b"]),
         ]
     )
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from embedtune.export.export_options import ProofOptions
 from embedtune.export.exporters import EXPORTERS
-from embedtune.export.exporting import export
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
@@ -32,6 +31,8 @@ def _options(given: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 
 def _work(job: StepJob) -> StepResult:
+    from embedtune.export.exporting import export
+
     step, data = job.of(ExportStep), job.dataset()
     exported = export(
         job.inputs["model"],

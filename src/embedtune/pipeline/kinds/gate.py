@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from embedtune.artifact import write_text_whole
-from embedtune.evaluate.gate import gate
 from embedtune.evaluate.guard_options import GateOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
@@ -14,6 +13,8 @@ __all__ = ["STEP"]
 
 
 def _work(job: StepJob) -> StepResult:
+    from embedtune.evaluate.gate import gate
+
     base, tuned = (job.workshop.encoder(job.inputs[name], job.of(EncoderOptions)) for name in ("base", "tuned"))
     verdict = gate(
         job.dataset(), base, tuned, guards=job.guards(), options=job.of(GateOptions), cache=job.workshop.cache

@@ -7,8 +7,6 @@ from typing import Any
 from pydantic import Field
 
 from embedtune.errors import OptionsError
-from embedtune.merge.choosing import choose_weight
-from embedtune.merge.merging import equal_weights, merge
 from embedtune.merge.options import ChooseOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
@@ -29,9 +27,14 @@ class MergeStep(Options):
 
 
 def _work(job: StepJob) -> StepResult:
+    from embedtune.merge.choosing import choose_weight
+    from embedtune.merge.merging import equal_weights, merge
+
     step, encoder_options = job.of(MergeStep), job.of(EncoderOptions)
     base, tuned = job.inputs["base"], job.inputs["tuned"]
     made_from: dict[str, Any] = {}
+    said: list[str] = []
+    refused = False
     shares = list(step.weight) or None
     if step.select:
         if shares or job.inputs.get("data") is None:
@@ -45,20 +48,20 @@ def _work(job: StepJob) -> StepResult:
             encoder_options=encoder_options,
             cache=job.workshop.cache,
         )
-        if choice.chosen is None:
-            raise OptionsError(
-                "no share of the tuned model gains on val and keeps the guards", remedy="keep the base model"
-            )
+        said = choice.lines()
+        refused = choice.chosen is None
+        if refused:
+            said.append("no share of the tuned model gains on val and keeps the guards: the base came out")
         made_from, shares = {"choice": choice.to_json()}, equal_weights(choice.weight, len(tuned))
     model = merge(
         base, tuned, job.folder / "model", weights=shares, encoder_options=encoder_options, made_from=made_from
     )
     weights = ", ".join(f"{weight:g}" for weight in model.manifest["made_from"]["weights"])
-    return StepResult([f"shares of the tuned models: {weights}"])
+    return StepResult([*said, f"shares of the tuned models: {weights}"], refused=refused)
 
 
 STEP = StepKind(
-    version=1,
+    version=2,
     outputs={"model": "model"},
     inputs=(
         StepInput("data", "dataset", "The dataset that select chooses by.", optional=True),

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import Field
 
 from embedtune.artifact import write_text_whole
-from embedtune.export.publishing import publish
 from embedtune.export.stores import DEFAULT_STORE, STORES
 from embedtune.export.vector_options import PublishOptions
 from embedtune.models.encoder import EncoderOptions
@@ -31,6 +30,8 @@ def _options(given: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 
 def _work(job: StepJob) -> StepResult:
+    from embedtune.export.publishing import publish
+
     to = job.of(PublishStep).to
     encoder = job.encoder("model")
     assert encoder is not None  # noqa: S101 - the recipe has been checked

@@ -14,7 +14,6 @@ from embedtune.evaluate.guards import guards_or_general
 from embedtune.merge.options import ChooseOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
-from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
 from embedtune.train.methods import METHODS
 
@@ -39,6 +38,8 @@ def _options(given: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 
 def _work(job: StepJob) -> StepResult:
+    from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
+
     step, choose = job.of(TrainStep), job.of(ChooseOptions)
     data = job.dataset()
     training_set = TrainingSet.build(data, step.split, data.negative_docs, step.negatives)

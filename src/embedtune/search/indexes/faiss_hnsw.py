@@ -11,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from embedtune import progress
 from embedtune.options import Options
 from embedtune.search.faiss_index import FaissIndex, read_faiss
 from embedtune.search.vector_index import check_vectors
 
 __all__ = ["OPTIONS", "HnswOptions", "build", "load"]
+
+
+_ADDED_AT_ONCE = 20_000
+"""Seconds of work for every thread; a smaller index is built in one go."""
 
 
 class HnswOptions(Options):
@@ -35,7 +40,11 @@ def build(vectors: npt.NDArray[Any], document_ids: Sequence[str], options: HnswO
     index = faiss.IndexHNSWFlat(checked.shape[1], options.links, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = options.build_width
     index.hnsw.efSearch = options.search_width
-    index.add(np.ascontiguousarray(checked, dtype=np.float32))
+    with progress.task("build the graph", total=len(checked)) as building:
+        for start in range(0, len(checked), _ADDED_AT_ONCE):
+            added = np.ascontiguousarray(checked[start : start + _ADDED_AT_ONCE], dtype=np.float32)
+            index.add(added)
+            building.advance(len(added))
     return FaissIndex(index, document_ids, lambda top_k: _parameters(index, top_k))
 
 
