@@ -13,7 +13,7 @@ SOURCE = Path(embedtune.__file__).parent
 LAYERS = [
     {"errors"},
     {"options"},
-    {"registry", "progress", "packaged", "extras"},
+    {"registry", "progress", "processes", "packaged", "extras"},
     {"artifact"},
     {"data"},
     {"models"},

@@ -6,6 +6,7 @@ EmbedtuneError
 ├── EncoderError          a model that can't be found, loaded or trusted
 ├── LanguageError         a language model's server that can't be reached, refuses, or fails for good
 ├── MissingPackageError   an optional package that a plugin needs
+├── ProcessError          one of several processes that ended, or doesn't answer
 ├── StorageError          a disk that is full, a folder that is in the way or incomplete, a store that doesn't answer
 └── EvaluationError       results that can't be computed or compared
 
@@ -25,6 +26,7 @@ __all__ = [
     "LanguageError",
     "MissingPackageError",
     "OptionsError",
+    "ProcessError",
     "StorageError",
     "describe_unknown",
 ]
@@ -63,6 +65,10 @@ class LanguageError(EmbedtuneError):
 
 class MissingPackageError(EmbedtuneError):
     """An optional package that a plugin needs and that isn't installed."""
+
+
+class ProcessError(EmbedtuneError):
+    """One of the processes that train together ended, or doesn't answer."""
 
 
 class StorageError(EmbedtuneError):

@@ -23,7 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["ProgressTask", "hidden", "say", "shown", "task"]
+__all__ = ["ProgressTask", "hidden", "left_to_others", "say", "shown", "task"]
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_WORTH_A_LINE = 1.0
@@ -84,6 +84,20 @@ def say(message: str) -> None:
     display = _display.get()
     if display is not None:
         display.console.print(message, markup=False)
+
+
+@contextmanager
+def left_to_others() -> Iterator[None]:
+    """Leaves the terminal to other processes, which show their own progress there, while the block runs."""
+    display = _display.get()
+    if display is None or display.bars is None:
+        yield
+        return
+    display.bars.stop()
+    try:
+        yield
+    finally:
+        display.bars.start()
 
 
 class ProgressTask:

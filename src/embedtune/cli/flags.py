@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import typer
 from pydantic.fields import FieldInfo
 
-from embedtune import progress
+from embedtune import processes, progress
 from embedtune.cli.help import one_of
-from embedtune.errors import EmbedtuneError
+from embedtune.errors import EmbedtuneError, OptionsError
 from embedtune.options import Options
 
 __all__ = ["command"]
@@ -22,12 +23,14 @@ _USER_MISTAKE = 2
 _STOPPED = 130
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(function: Callable[..., None], *, in_several_processes: bool = False) -> Callable[..., None]:
     """Returns the function as typer wants it.
 
     A parameter whose type is an Options class becomes one flag for each of its fields, with the
     field's description as help, under the class's heading; two classes that share a field share
-    its flag. An EmbedtuneError is printed without a traceback and ends with exit status 2.
+    its flag. An EmbedtuneError is printed without a traceback and ends with exit status 2. Where
+    torchrun started several processes, one shows progress and prints; a function that isn't made
+    for several is refused there.
     """
     hints = get_type_hints(function, include_extras=True)
     options = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and issubclass(hint, Options)}
@@ -41,8 +44,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        with progress.shown():
+        with progress.shown() if processes.is_writer() else contextlib.nullcontext():
             try:
+                if not in_several_processes:
+                    _refuse_several_processes()
                 given = {
                     name: hint(**{field: values[field] for field in hint.model_fields})
                     for name, hint in options.items()
@@ -51,14 +56,25 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 return
             except EmbedtuneError as error:
                 message, status = str(error), _USER_MISTAKE
+                processes.let_others_speak_first(error)
             except KeyboardInterrupt:
                 message, status = "stopped; what is finished is kept", _STOPPED
+                if not processes.is_writer():
+                    raise typer.Exit(status) from None
         typer.echo(f"embedtune: {message}", err=True)
         raise typer.Exit(status)
 
     run.__signature__ = inspect.Signature([*plain, *flags])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*plain, *flags]}
     return run
+
+
+def _refuse_several_processes() -> None:
+    if processes.count() > 1:
+        raise OptionsError(
+            f"{processes.count()} processes were started together, and only embedtune train works in several",
+            remedy="run it without torchrun",
+        )
 
 
 def _flag(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:

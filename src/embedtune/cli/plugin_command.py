@@ -17,7 +17,13 @@ __all__ = ["plugin_command"]
 
 
 def plugin_command(
-    verb: str, flag: str, plugins: Registry, default: str, make: Callable[[str], Callable[..., None]]
+    verb: str,
+    flag: str,
+    plugins: Registry,
+    default: str,
+    make: Callable[[str], Callable[..., None]],
+    *,
+    in_several_processes: bool = False,
 ) -> type[GroupedCommand]:
     """Returns the class of a verb that becomes the command of the plugin named by `flag`, such as --method.
 
@@ -37,7 +43,7 @@ def plugin_command(
             try:
                 function = make(name)
                 function.__doc__ = f"{_before_example(self.help)}\n\n{flag} {name}: {inspect.getdoc(function)}"
-                function = command(function)
+                function = command(function, in_several_processes=in_several_processes)
             except EmbedtuneError as error:
                 typer.echo(f"embedtune: {error}", err=True)
                 raise typer.Exit(2) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from embedtune import progress
+from embedtune import processes, progress
 from embedtune.artifact import refuse_strangers
 from embedtune.cli.gate import GUARD_HELP
 from embedtune.cli.help import one_of
@@ -73,6 +74,14 @@ def _train_by(method_name: str) -> Callable[..., None]:
             Path | None,
             typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
         ] = None,
+        num_processes: Annotated[
+            int,
+            typer.Option(
+                help="Processes on this machine that train together, each with its GPU or its part of the cores; what "
+                "comes out is the same. For several machines: torchrun ... -m embedtune train ...",
+                min=1,
+            ),
+        ] = 1,
         overwrite: Annotated[bool, typer.Option(help="Replace a tuned model in --out.")] = False,
         json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     ) -> None:
@@ -80,9 +89,15 @@ def _train_by(method_name: str) -> Callable[..., None]:
         from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.models.tuned import TUNED_MODEL
         from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
+        from embedtune.train.together import leave
 
         refuse_strangers(out, TUNED_MODEL, overwrite)
-        given = read_guards(guard or []) if gate else {}
+        if num_processes > 1 and processes.count() == 1:
+            from embedtune.train.launching import launch
+
+            with progress.left_to_others():
+                raise typer.Exit(launch(num_processes, sys.argv[1:]))
+        given = read_guards(guard or []) if gate and processes.is_writer() else {}
         data = RetrievalDataset.read(dataset)
         guards = guards_or_general(given, data) if gate else {}
         training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
@@ -108,6 +123,9 @@ def _train_by(method_name: str) -> Callable[..., None]:
             overwrite=overwrite,
         )
         outcome = train_and_gate(job) if gate else train_alone(job)
+        leave()
+        if not processes.is_writer():
+            return
         record = dict(outcome.model.manifest["made_from"]) | {"seconds": round(time.perf_counter() - started, 1)}
         lines = [*_words(record), *outcome.why]
         typer.echo(json.dumps(record, ensure_ascii=False, indent=2) if json_output else "\n".join(lines))
@@ -129,4 +147,4 @@ def _words(record: dict[str, Any]) -> list[str]:
     ]
 
 
-TrainCommand = plugin_command("train", _FLAG, METHODS, _DEFAULT, _train_by)
+TrainCommand = plugin_command("train", _FLAG, METHODS, _DEFAULT, _train_by, in_several_processes=True)

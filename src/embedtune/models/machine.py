@@ -14,7 +14,7 @@ import torch
 from embedtune.models.packed.kernels import compiled_kernels, why_no_kernels
 from embedtune.models.sentence_transformer import choose_device, choose_precision
 
-__all__ = ["Gpu", "Machine", "describe_machine"]
+__all__ = ["Gpu", "Machine", "describe_machine", "usable_cores"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -69,7 +69,7 @@ def describe_machine() -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu_name(),
-        cores=_cores(_CGROUP),
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         abilities={name: any(known.get(part) for part in parts) for name, parts in _ABILITIES.items()},
         total_bytes=total,
@@ -80,6 +80,11 @@ def describe_machine() -> Machine:
         no_kernels=why_no_kernels(),
         int8=kernels is not None and kernels.can_quantise(16),
     )
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use, a container's limit included."""
+    return _cores(_CGROUP)
 
 
 def _cpu_name() -> str:

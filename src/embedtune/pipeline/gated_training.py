@@ -26,6 +26,7 @@ from embedtune.models.sentence_transformer import apply_options, load_model
 from embedtune.models.tuned import TUNED_MODEL, TunedModel
 from embedtune.options import Options
 from embedtune.train.preflight import refuse_what_has_no_gradients
+from embedtune.train.together import join, lost_processes_named, on_writer
 from embedtune.train.training import TrainOptions, TrainResult, train
 
 __all__ = ["GatedTraining", "Outcome", "train_alone", "train_and_gate"]
@@ -70,18 +71,25 @@ class Outcome:
     choice: WeightChoice | None
 
 
+@lost_processes_named()
 def train_and_gate(job: GatedTraining) -> Outcome:
     """Trains, chooses the share of the tuned model on val, and writes it if it passes the gate on val, else the base.
 
     The test split is never looked at. A tuned model that isn't what comes out is kept beside it,
     in FOLDER-tuned; a run that was killed goes on from there. Raises EmbedtuneError as train,
-    choose_weight and merge do.
+    choose_weight and merge do. Several processes train together, and the first one does the rest.
     """
+    join(job.encoder_options.device)
     refuse_strangers(job.folder, TUNED_MODEL, job.overwrite)
     if isinstance(job.options, TrainOptions):
         refuse_what_has_no_gradients(job.encoder, job.encoder_options)
     _say_trained_guards(job)
     tuned = _trained(job)
+    return on_writer(lambda: _judged(job, tuned))
+
+
+def _judged(job: GatedTraining, tuned: TunedModel) -> Outcome:
+    """Returns what comes out, written, once it is clear which of the three that is."""
     if not tuned.manifest["made_from"]["chosen"]["step"]:
         outcome = _write_base(job, tuned, [_NO_BETTER], None)
         shutil.rmtree(tuned.folder)  # it is the base as well
@@ -128,15 +136,21 @@ def train_alone(job: GatedTraining) -> Outcome:
 
 def _trained(job: GatedTraining) -> TunedModel:
     """Returns the tuned model in its own folder, trained now or by an earlier run of the same."""
-    key = _key(job)
-    try:
-        before = TunedModel.open(job.tuned_folder)
-    except StorageError:
-        before = None
-    if before is not None and before.manifest["made_from"].get("key") == key:
+    key, before = on_writer(lambda: _trained_before(job))
+    if before is not None:
         progress.say(f"{job.tuned_folder} was trained before by the same command, reused")
         return before
     return _train(job, job.tuned_folder, dict(job.made_from) | {"key": key}).model
+
+
+def _trained_before(job: GatedTraining) -> tuple[str, TunedModel | None]:
+    """Returns the key of this training, and what an earlier one of the same key left."""
+    key = _key(job)
+    try:
+        found = TunedModel.open(job.tuned_folder)
+    except StorageError:
+        return key, None
+    return key, found if found.manifest["made_from"].get("key") == key else None
 
 
 def _train(job: GatedTraining, folder: Path, made_from: Mapping[str, Any]) -> TrainResult:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from embedtune import processes
 from embedtune.artifact import Artifact
 from embedtune.errors import StorageError
 
@@ -47,7 +48,10 @@ class Snapshot:
 
 
 class WorkFolder:
-    """The checkpoints of one training; its name has the key of all that changes the result."""
+    """The checkpoints of one training; its name has the key of all that changes the result.
+
+    Of several processes only the writer changes anything in it.
+    """
 
     def __init__(self, out: Path, key: str) -> None:
         self.out = out
@@ -72,11 +76,13 @@ class WorkFolder:
 
     def remove_if_empty(self) -> None:
         """Removes the folder where a training ended before its first checkpoint."""
-        if not any(self.folder.glob("step-*")):
+        if processes.is_writer() and not any(self.folder.glob("step-*")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove(self) -> None:
         """Removes the checkpoints of every training that was to become the same folder."""
+        if not processes.is_writer():
+            return
         for folder in self.out.parent.glob(f".{self.out.name}.{'?' * _KEY_LENGTH}.training"):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,6 +13,7 @@ from embedtune import progress
 from embedtune.errors import EmbedtuneError
 from embedtune.models.forward import is_out_of_memory
 from embedtune.models.trainable import TokenizedBatch, TrainableForward
+from embedtune.train.together import same_fate
 
 __all__ = ["GradientCache"]
 
@@ -36,7 +37,7 @@ class GradientCache:
     loss gives the gradient of each vector, and every micro-batch is embedded once more and given its
     share. The gradients are those of the whole batch at once, also with dropout, whose random
     state is repeated. A batch that fits into one micro-batch is embedded only once. Where memory
-    runs out the size is halved and the batch begun anew.
+    runs out, on any of several processes, the size is halved on all and the batch begun anew.
     """
 
     def __init__(self, forward_pass: TrainableForward, micro_batch_size: int, device: torch.device) -> None:
@@ -69,13 +70,25 @@ class GradientCache:
     def _backward(self, batches: Sequence[TokenizedBatch], loss: LossOfVectors, backward: Backward) -> Tensor:
         counts = [len(self.forward_pass.lengths(batch)) for batch in batches]
         if sum(counts) <= self.micro_batch_size:
-            value = loss(*(self.forward_pass.embed(batch) for batch in batches))
-            backward(value)
+            with same_fate():
+                vectors = [self.forward_pass.embed(batch) for batch in batches]
+            with same_fate():
+                value = loss(*vectors)
+                backward(value)
             return value.detach()
-        parts, vectors = self._embed_without_graph(batches)
-        leaves = [rows.requires_grad_() for rows in vectors]
-        value = loss(*leaves)
-        value.backward()  # type: ignore[no-untyped-call]
+        with same_fate():
+            parts, vectors = self._embed_without_graph(batches)
+        with same_fate():
+            leaves = [rows.requires_grad_() for rows in vectors]
+            value = loss(*leaves)
+            value.backward()  # type: ignore[no-untyped-call]
+            self._embed_again(parts, batches, leaves, backward)
+        return value.detach()
+
+    def _embed_again(
+        self, parts: Sequence[_Part], batches: Sequence[TokenizedBatch], leaves: Sequence[Tensor], backward: Backward
+    ) -> None:
+        """Gives every micro-batch its share of the vectors' gradients, with the random state that it had before."""
         end = _random_state(self.device)
         for part in parts:
             wanted = leaves[part.batch].grad
@@ -84,7 +97,6 @@ class GradientCache:
                 again = self.forward_pass.embed(batches[part.batch], part.positions)
                 backward((again * wanted[part.positions.to(wanted.device)]).sum())
         _restore(end, self.device)
-        return value.detach()
 
     def _embed_without_graph(self, batches: Sequence[TokenizedBatch]) -> tuple[list[_Part], list[Tensor]]:
         """Returns the micro-batches and the vectors of each batch, in the order of its texts."""

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import EmbedtuneError, OptionsError
+from embedtune.models.encoder import TextKind
 from embedtune.models.forward import on_device
-from embedtune.models.trainable import TokenizedBatch, TrainableForward
+from embedtune.models.trainable import TrainableForward
 from embedtune.train.gradient_cache import Backward, GradientCache
 from embedtune.train.guide import Guide
 from embedtune.train.kept_vectors import KeptVectors
@@ -21,6 +22,7 @@ from embedtune.train.losses import LOSSES
 from embedtune.train.matryoshka import at_lengths
 from embedtune.train.options import TrainOptions
 from embedtune.train.targets import documents_of, targets_of
+from embedtune.train.together import Share, add_up_gradients, anywhere
 
 __all__ = ["DivergedError", "TrainingStep", "check_lengths"]
 
@@ -62,8 +64,6 @@ class TrainingStep:
         examples = [self.training_set.examples[position] for position in positions]
         documents = documents_of(examples)
         dataset, device = self.training_set.dataset, self.gradient_cache.device
-        queries = self.forward_pass.tokenize([dataset.queries[e.query_id] for e in examples], "query")
-        texts = self.forward_pass.tokenize([dataset.corpus[document_id] for document_id in documents], "document")
         found = targets_of(self.training_set, examples, documents, self.scores)
         targets = replace(
             found,
@@ -73,26 +73,28 @@ class TrainingStep:
             guide=None if self.guide is None else self.guide.vectors(examples, documents),
         ).to(device)
         rows = [] if self.kept is None else self.kept.draw(positions, len(documents))
-        replayed = self._tokenize_replayed(rows)
+        shares: list[tuple[TextKind, Share]] = [
+            ("query", Share.of([dataset.queries[example.query_id] for example in examples])),
+            ("document", Share.of([dataset.corpus[document_id] for document_id in documents])),
+        ]
+        if self.kept is not None:
+            shares.append(("document", Share.of([self.kept.texts.documents[row] for row in rows])))
 
-        def loss_of(of_queries: Tensor, of_documents: Tensor, *of_replayed: Tensor) -> Tensor:
+        def loss_of(*own_vectors: Tensor) -> Tensor:
+            gathered = [share.gather(own) for (_, share), own in zip(shares, own_vectors, strict=True)]
+            of_queries, of_documents, *of_replayed = gathered
             value = self._loss(of_queries, of_documents, targets)
             if self.kept is None:
                 return value
             return value + self.kept.loss(of_replayed[0], rows, self._scale)
 
-        batches = [on_device(batch, device) for batch in (queries, texts, *replayed)]
+        batches = [on_device(self.forward_pass.tokenize(share.texts, kind), device) for kind, share in shares]
         loss = self.gradient_cache.backward(batches, loss_of, backward)
-        if not torch.isfinite(loss):
+        if anywhere(not torch.isfinite(loss)):
             raise self._diverged(float(loss), [example.query_id for example in examples])
+        add_up_gradients(self.forward_pass.model.parameters())
         self.last_loss = float(loss)
         return loss
-
-    def _tokenize_replayed(self, rows: Sequence[int]) -> list[TokenizedBatch]:
-        """Returns the batch of documents whose vectors are kept, or none."""
-        if self.kept is None:
-            return []
-        return [self.forward_pass.tokenize([self.kept.texts.documents[row] for row in rows], "document")]
 
     def _diverged(self, loss: float, query_ids: Sequence[str]) -> DivergedError:
         listed = ", ".join(query_ids[:_NAMED_QUERIES])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embedtune.data.training_set import TrainingExample
+from embedtune.train.together import on_writer
 
 __all__ = ["TimeLimit", "end_schedule_at", "validation_steps"]
 
@@ -33,12 +34,12 @@ class TimeLimit:
 
     def begin(self, passed: float = 0.0) -> None:
         """Starts the clock; `passed` are the seconds of the training that a checkpoint brought."""
-        self._mark = time.monotonic()
+        self._mark = _now()
         self._started = self._mark - passed
 
     def steps_begin(self) -> None:
         """Keeps what was before the first step out of that step's time."""
-        self._mark = time.monotonic()
+        self._mark = _now()
 
     def step_done(self) -> None:
         """Notes how long a step took."""
@@ -71,12 +72,17 @@ class TimeLimit:
         validation = self._validation_seconds
         if validation is None:
             validation = self._validation_steps * seconds
-        left = self.seconds * (1 - _FOR_SAVING) - (time.monotonic() - self._started) - validations * validation
+        left = self.seconds * (1 - _FOR_SAVING) - (_now() - self._started) - validations * validation
         return step + math.floor(left / seconds)
 
     def _since_mark(self) -> float:
-        before, self._mark = self._mark, time.monotonic()
+        before, self._mark = self._mark, _now()
         return self._mark - before
+
+
+def _now() -> float:
+    """Returns the writer's clock, so that every process of a training ends with the same step."""
+    return on_writer(time.monotonic)
 
 
 def validation_steps(examples: Sequence[TrainingExample], batch_size: int, documents: int) -> float:

@@ -16,6 +16,7 @@ from embedtune.train.checkpoints import WorkFolder
 from embedtune.train.job import Checkpoint, TrainingJob
 from embedtune.train.learning_curve import learning_curve_svg
 from embedtune.train.options import TrainOptions
+from embedtune.train.together import on_writer
 
 __all__ = ["Trained"]
 
@@ -40,7 +41,11 @@ class Trained:
         self, job: TrainingJob, method: str, options: TrainOptions, beside: Callable[[Path], object] | None = None
     ) -> TunedModel:
         """Writes the tuned model's folder with the log and the learning curve, then removes the checkpoints."""
+        return on_writer(lambda: self._save(job, method, options, beside))
 
+    def _save(
+        self, job: TrainingJob, method: str, options: TrainOptions, beside: Callable[[Path], object] | None
+    ) -> TunedModel:
         def write_beside(folder: Path) -> None:
             lines = (json.dumps(line, ensure_ascii=False) for line in self.log)
             (folder / _LOG).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -5,24 +5,15 @@ The batches, the losses, the gradient caching, the checkpoints and the choice am
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import Dataset
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Router
 from torch import nn
-from transformers import PrinterCallback
 
-from embedtune import progress
+from embedtune import processes, progress
 from embedtune.artifact import provenance
 from embedtune.errors import DataError, EncoderError
 from embedtune.models.encoder import load_encoder
@@ -30,10 +21,11 @@ from embedtune.models.fingerprint import model_fingerprint
 from embedtune.models.moved_documents import has_moved_documents
 from embedtune.models.sentence_transformer import apply_options, load_model, prompt_of
 from embedtune.models.trainable import PaddedTraining, TrainableForward, make_forward
-from embedtune.train.batches import PlannedSampler, PositionsCollator, plan_batches, positions_of
+from embedtune.train.batches import PlannedSampler, plan_batches
 from embedtune.train.checkpoints import Snapshot, WorkFolder, key_of, trainable_weights
 from embedtune.train.gradient_cache import GradientCache
 from embedtune.train.guide import Guide
+from embedtune.train.hf_trainer import make_trainer
 from embedtune.train.job import TrainingJob
 from embedtune.train.kept_vectors import KeptVectors
 from embedtune.train.loss_data import examples_for
@@ -42,6 +34,7 @@ from embedtune.train.options import TrainOptions
 from embedtune.train.preflight import say_cut_texts
 from embedtune.train.sizes import Sizes, choose_sizes
 from embedtune.train.step import DivergedError, TrainingStep, check_lengths
+from embedtune.train.together import on_writer, same_everywhere
 from embedtune.train.trained import Trained
 from embedtune.train.validation import Validator
 from embedtune.train.watcher import Watcher
@@ -52,7 +45,6 @@ AsPlain = Callable[[SentenceTransformer], SentenceTransformer]
 """Returns the model as it would be saved, and leaves the one it is given trainable."""
 
 _NOT_IN_THE_KEY = {"micro_batch_size", "checkpoint_minutes", "report_to", "max_minutes"}
-_SEED_OF_NEXT_STEP = 1_000_003
 
 
 def load_trainable(job: TrainingJob) -> SentenceTransformer:
@@ -92,8 +84,9 @@ class _Run:
         check_lengths(options.matryoshka_dims, model.get_embedding_dimension())
         self.model, self.job, self.options, self.as_plain = model, job, options, as_plain
         self.examples = examples_for(options.loss, job.training_set)
-        say_cut_texts(model, self.examples)
-        self.sizes = choose_sizes(model, self.examples, options, job.encoder_options)
+        if processes.is_writer():
+            say_cut_texts(model, self.examples)
+        self.sizes = on_writer(lambda: choose_sizes(model, self.examples, options, job.encoder_options))
         shared = LOSSES.load(options.loss).NEEDS != "scored_pairs"
         self.batches = plan_batches(
             self.examples, self.sizes.batch_size, epochs=options.epochs, seed=options.seed, negatives_shared=shared
@@ -103,13 +96,13 @@ class _Run:
                 f"{len(self.examples.examples)} examples make no batch in which anything could be told apart",
                 remedy="give more training queries, or hard negatives with embedtune mine",
             )
-        self.work = WorkFolder(job.folder, key_of(self._all_that_counts()))
+        self.work = WorkFolder(job.folder, same_everywhere(key_of(self._all_that_counts())))
         self.validator = _validator(job, options)
         progress.say(f"{self.sizes}; {len(self.batches)} steps")
 
     def train(self, training: progress.ProgressTask) -> Trained:
         """Trains to the end, or from the last checkpoint on, and returns the best weights."""
-        snapshot = self.work.latest()
+        snapshot = on_writer(self.work.latest)
         base = trainable_weights(self.model)
         if snapshot is not None:
             self.model.load_state_dict(snapshot.weights, strict=False)
@@ -118,7 +111,7 @@ class _Run:
         watcher = Watcher(self.validator, lambda: self.as_plain(self.model), self.work, step, self.options)
         watcher.begin(self.model, base, self.batches, training, snapshot)
         remaining = PlannedSampler(self.batches, 0 if snapshot is None else snapshot.step)
-        trainer = _make_trainer(step, remaining, len(self.batches), self.sizes, self.options, self.work.folder)
+        trainer = make_trainer(step, remaining, len(self.batches), self.sizes, self.options, self.work.folder)
         trainer.add_callback(watcher)
         watcher.report = trainer.log if self.options.report_to != "none" else None
         words = []
@@ -140,7 +133,7 @@ class _Run:
             micro = snapshot.micro_batch_size
         forward_pass = _forward(self.model, self.job, sizes, options)
         cache = GradientCache(forward_pass, micro, sizes.device)
-        guide, kept = _guide(self.job, self.examples, options), _kept(self.job)
+        guide, kept = on_writer(lambda: (_guide(self.job, self.examples, options), _kept(self.job)))
         return TrainingStep(self.examples, forward_pass, cache, options, guide, kept)
 
     def _sizes_used(self, cache: GradientCache) -> dict[str, Any]:
@@ -148,6 +141,7 @@ class _Run:
         return {
             "device": str(sizes.device),
             "precision": sizes.precision,
+            "processes": processes.count(),
             "batch_size": sizes.batch_size,
             "micro_batch_size": cache.micro_batch_size,
         }
@@ -217,62 +211,6 @@ def _kept(job: TrainingJob) -> KeptVectors | None:
     if texts is None:
         return None
     return KeptVectors.encode(texts, load_encoder(job.encoder, job.encoder_options), job.cache)
-
-
-def _make_trainer(
-    step: TrainingStep, sampler: PlannedSampler, steps: int, sizes: Sizes, options: TrainOptions, folder: Path
-) -> SentenceTransformerTrainer:
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=sizes.batch_size,
-        learning_rate=options.learning_rate,
-        warmup_steps=math.ceil(options.warmup_share * steps),
-        lr_scheduler_type="cosine",
-        seed=options.seed,
-        fp16=sizes.precision == "float16",  # scales the loss; the forward pass casts by itself
-        use_cpu=sizes.device.type == "cpu",
-        batch_sampler=lambda dataset, **_: sampler,
-        dataloader_pin_memory=sizes.device.type == "cuda",
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to=options.report_to.split(","),
-        disable_tqdm=True,
-    )
-    model, count = step.forward_pass.model, len(step.training_set.examples)
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict({"example": list(range(count))}),
-        data_collator=PositionsCollator(),
-        loss=nn.ModuleDict({"model": model}),  # the trainer optimises the parameters of its loss
-    )
-    trainer.step = step
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-class _Trainer(SentenceTransformerTrainer):
-    """Takes its gradients from our step; everything else is the trainer's."""
-
-    step: TrainingStep
-
-    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """Adds none: it would take the positions of examples for texts."""
-
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Returns the loss; each step's dropout depends on the seed and its number alone, so that it can be resumed."""
-        model.train()
-        torch.manual_seed(self.args.seed + _SEED_OF_NEXT_STEP * self.state.global_step)
-        return self.step(positions_of(inputs), self.accelerator.backward)
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Logs the step's own loss: the trainer would divide the first one after a resumption by all steps before."""
-        if "loss" in logs:
-            logs = logs | {"loss": self.step.last_loss}
-        super().log(logs, start_time)
 
 
 @contextmanager

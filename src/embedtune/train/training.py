@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedtune import progress
+from embedtune import processes, progress
 from embedtune.artifact import refuse_strangers
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError, OptionsError
@@ -22,6 +22,7 @@ from embedtune.train.methods import METHODS
 from embedtune.train.options import TrainOptions
 from embedtune.train.preflight import refuse_bad_options, refuse_what_has_no_gradients, refuse_without_val
 from embedtune.train.scale import choose_scale
+from embedtune.train.together import join, lost_processes_named, on_writer
 
 __all__ = ["Checkpoint", "TrainOptions", "TrainResult", "train"]
 
@@ -38,6 +39,7 @@ class TrainResult:
     chosen: Checkpoint
 
 
+@lost_processes_named()
 def train(
     training_set: TrainingSet,
     encoder: str,
@@ -56,7 +58,7 @@ def train(
     decides how far to go, and the base comes out as it was where nothing beat it. Before the
     first step the false-negative doctor looks at the negatives and warns. Raises
     EmbedtuneError where there is too little to learn from or the numbers break down; nothing is
-    written then.
+    written then. Started by torchrun or accelerate, all processes train together, and one writes.
     """
     plugin = METHODS.load(method)
     options = options or plugin.OPTIONS()
@@ -67,13 +69,20 @@ def train(
     encoder_options, cache = encoder_options or EncoderOptions(), cache or EmbeddingCache(None)
     encoded_before = dict(cache.encoded_of)
     record = dict(made_from or {})
+    join(encoder_options.device)
     if isinstance(options, TrainOptions):
         refuse_what_has_no_gradients(encoder, encoder_options)
         refuse_bad_options(options)
         refuse_without_val(training_set, options.val_split)
-        chosen = choose_scale(training_set, encoder, options, encoder_options, cache)
+        given = options
+        chosen = on_writer(lambda: choose_scale(training_set, encoder, given, encoder_options, cache))
         options = options.model_copy(update={"scale": chosen.scale})
         record |= {"scale_from": chosen.source}
+    elif processes.count() > 1:
+        raise OptionsError(
+            f"the method {method!r} learns from vectors that are encoded once, in one process",
+            remedy="leave --num-processes out, or take --method full or lora",
+        )
     elif training_set.own is not None or training_set.replayed is not None:
         raise OptionsError(
             f"the method {method!r} leaves the model's weights alone, so there is nothing to replay",
@@ -81,7 +90,9 @@ def train(
         )
     scale = getattr(options, "scale", None)
     learns_from_negatives = getattr(plugin, "LEARNS_FROM_NEGATIVES", True)
-    doubts = _doubts(training_set, encoder, encoder_options, cache, scale) if learns_from_negatives else []
+    doubts = []
+    if learns_from_negatives:
+        doubts = on_writer(lambda: _doubts(training_set, encoder, encoder_options, cache, scale))
     record |= {"doubts": doubts}
     job = TrainingJob(training_set, encoder, folder, encoder_options, cache, record, encoded_before, overwrite)
     tuned: TunedModel = plugin.fit(job, options)

@@ -11,13 +11,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from embedtune import progress
+from embedtune import processes, progress
 from embedtune.errors import EmbedtuneError, EncoderError, StorageError
 from embedtune.train.checkpoints import Snapshot, WorkFolder, trainable_weights
 from embedtune.train.job import Checkpoint, best_of
 from embedtune.train.options import TrainOptions
 from embedtune.train.step import DivergedError, TrainingStep
 from embedtune.train.time_limit import TimeLimit, end_schedule_at, validation_steps
+from embedtune.train.together import on_writer
 from embedtune.train.validation import Validator
 
 __all__ = ["Watcher"]
@@ -141,7 +142,7 @@ class Watcher(TrainerCallback):
     def validate(self, step: int) -> None:
         """Scores the model as it is and keeps its weights if none was better; raises DivergedError for broken ones."""
         try:
-            score = self.validator.score(self.current())
+            score = on_writer(lambda: self.validator.score(self.current()))
         except EncoderError as error:
             if step == 0:
                 raise
@@ -202,7 +203,8 @@ class Watcher(TrainerCallback):
         return True
 
     def _checkpoint_is_due(self, step: int) -> bool:
-        return step in self._planned or time.monotonic() - self._last_saved >= 60 * self.options.checkpoint_minutes
+        due = step in self._planned or time.monotonic() - self._last_saved >= 60 * self.options.checkpoint_minutes
+        return due and processes.is_writer()
 
     def _save(self, step: int) -> None:
         best = best_of(self.checkpoints).step
