@@ -1,4 +1,4 @@
-"""Ray's part done in this process, so that what is ours can be tested in milliseconds; test_ray_cluster.py has the real one."""
+"""Ray's part done in this process, so that ours is tested in milliseconds; test_ray_cluster.py has the real one."""
 
 from __future__ import annotations
 

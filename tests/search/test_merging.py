@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_parts_of_any_size_give_what_the_whole_gives(top_k):
     whole = VectorIndex(vectors, ids).search_rows(queries, top_k)
     bounds = [0, 1, 4, 90, 91, 300]
     parts = []
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds):
         found = VectorIndex(vectors[start:end], ids[start:end]).search_rows(queries, top_k)
         parts.append(FoundRows(found.rows + start, found.scores))
     order = generator.permutation(len(parts))

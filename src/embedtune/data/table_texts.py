@@ -82,7 +82,7 @@ class TableTexts(Mapping[str, str]):
 
     def __reduce__(self) -> tuple[type[TableTexts], tuple[type[Table], Path]]:
         """Makes copies in other processes open the file themselves."""
-        return TableTexts, (self._kind, self._path)
+        return TableTexts, (self._kind, self._path.absolute())
 
     def __repr__(self) -> str:
         return f"TableTexts({str(self._path)!r}, {len(self):,} texts)"

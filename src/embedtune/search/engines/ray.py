@@ -54,8 +54,7 @@ def encode_corpus(encoder: Encoder, corpus: Mapping[str, str], cache: EmbeddingC
         raise EvaluationError("there are no documents to search")
     connect()
     workers = workers_of(engine.options, on_gpus=engine.encoder_options.device.partition(":")[0] in ("auto", "cuda"))
-    made = _encode_blocks(blocks, job, workers, cache)
-    _compare_ways(document_way(encoder, cache.precision), json.loads(made[0]["way"]))
+    made = _encode_blocks(blocks, job, workers, cache, document_way(encoder, cache.precision))
     shards = [_ShardPlace(made[block.number]["url"], block.first_row, block.documents) for block in blocks]
     return RayCorpus(shards, list(corpus), made[0]["dim"], workers._replace(gpus=0))
 
@@ -83,9 +82,9 @@ def _job(corpus: Mapping[str, str], cache: EmbeddingCache, engine: Engine) -> En
 
 
 def _encode_blocks(
-    blocks: Sequence[Block], job: EncodingJob, workers: Workers, cache: EmbeddingCache
+    blocks: Sequence[Block], job: EncodingJob, workers: Workers, cache: EmbeddingCache, way_here: Mapping[str, Any]
 ) -> dict[int, dict[str, Any]]:
-    """Returns what was made of each block, by its number."""
+    """Returns what was made of each block, by its number; `way_here` is how this process would encode."""
     made: dict[int, dict[str, Any]] = {}
     faults: list[DataError] = []
     states = {"new": 0, "damaged": 0, "found": 0}
@@ -97,6 +96,8 @@ def _encode_blocks(
             except DataError as fault:
                 faults.append(fault)
                 continue
+            if not made:
+                _compare_ways(way_here, json.loads(row["way"]))
             made[row["number"]] = row
             states[row["state"]] += 1
             if row["state"] != "found":
