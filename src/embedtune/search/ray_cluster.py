@@ -88,7 +88,7 @@ def on_workers(
         room: dict[str, Any] = {"num_cpus": workers.cores, "num_gpus": workers.gpus}
         if isinstance(work, type):
             pool = ActorPoolStrategy(size=workers.most)
-            given = {"compute": pool, "fn_constructor_kwargs": dict(arguments)}
+            given: dict[str, Any] = {"compute": pool, "fn_constructor_kwargs": dict(arguments)}
         else:
             given = {"compute": TaskPoolStrategy(workers.most), "fn_kwargs": dict(arguments)}
         done = dataset.map_batches(work, batch_size=1, **room, **given)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import ray
 import torch
 
@@ -52,7 +53,14 @@ class BlockEncoder:
     def __call__(self, batch: Batch) -> dict[str, list[Any]]:
         """Returns where the block's shard is, its way of encoding, and whether it was encoded now."""
         block = Block(*(int(batch[field][0]) for field in Block._fields))
-        made = {"number": block.number, "documents": block.documents, "url": "", "way": "", "dim": 0, "state": ""}
+        made: dict[str, Any] = {
+            "number": block.number,
+            "documents": block.documents,
+            "url": "",
+            "way": "",
+            "dim": 0,
+            "state": "",
+        }
         error = ""
         try:
             made |= self._encoded(block)
@@ -109,7 +117,8 @@ def rows_of_shard(
     A score is the inner product with `vectors[owners[i]]`.
     """
     start, end = int(batch["start"][0]), int(batch["end"][0])
-    values, error = np.empty(0, dtype=np.float32), ""
+    values: npt.NDArray[Any] = np.empty(0, dtype=np.float32)
+    error = ""
     try:
         shard = _shard(batch["url"][0])
         inside = ray.get(rows)[start:end] - int(batch["first_row"][0])
