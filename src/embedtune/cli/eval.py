@@ -16,6 +16,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
 from embedtune.models.encoder import Encoder, EncoderOptions
+from embedtune.search.engine_options import EngineOptions
 from embedtune.search.indexes import INDEXES
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MAIN = "ndcg_at_10"
 def eval_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
+    engine_options: EngineOptions,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
@@ -64,12 +66,16 @@ def eval_command(
     """
     from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
     from embedtune.models.cache import EmbeddingCache, default_cache_folder
+    from embedtune.search.engine import Engine
     from embedtune.search.retrievers import make_retriever, needs_encoder
 
     if out is not None:
         refuse_strangers(out, EVALUATION, overwrite)
     if needs_encoder(retriever) and encoder is None:
         raise OptionsError(f"the retriever {retriever!r} needs an encoder", remedy="name one with --encoder")
+    if not needs_encoder(retriever) and engine_options.engine != "local":
+        raise OptionsError(f"the retriever {retriever!r} has nothing to encode", remedy="leave out --engine")
+    Engine(engine_options).check()
     data = RetrievalDataset.read(dataset)
     query_count = len(data.split_query_ids(split))
     judged = None if qrels is None else read_qrels(qrels)
@@ -81,9 +87,9 @@ def eval_command(
         loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
     cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
-    evaluation = evaluate(
-        data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged
-    )
+    engine = Engine(engine_options, encoder, encoder_options)
+    ranking = make_retriever(retriever, data.corpus, loaded, cache, index, engine)
+    evaluation = evaluate(data, ranking, split=split, top_k=top_k, qrels=judged)
     if evaluation.scores.left_out:
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
     if loaded is not None:
@@ -98,6 +104,7 @@ def eval_command(
             "top_k": top_k,
             "retriever": retriever,
             "index": index if loaded is not None else None,
+            "engine": engine_options.engine,
             "cache_precision": cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,

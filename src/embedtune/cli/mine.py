@@ -17,6 +17,7 @@ from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.language.options import LanguageOptions
 from embedtune.mine.options import MineOptions
 from embedtune.models.encoder import EncoderOptions
+from embedtune.search.engine_options import EngineOptions
 from embedtune.search.reranker_options import RerankerOptions
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def mine_command(
     encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
     options: MineOptions,
     encoder_options: EncoderOptions,
+    engine_options: EngineOptions,
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
@@ -71,7 +73,10 @@ def mine_command(
     from embedtune.mine.written import with_negatives
     from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
+    from embedtune.search.engine import Engine
 
+    engine = Engine(engine_options, encoder, encoder_options)
+    engine.check()
     _refuse_nonsense(options, out, dataset, overwrite=overwrite, diagnosed=diagnosed, teachers=bool(rerank) + judge)
     data = RetrievalDataset.read(dataset)
     own = set(data.split_query_ids(split))
@@ -79,7 +84,7 @@ def mine_command(
     loaded, cache = load_encoder(encoder, encoder_options), EmbeddingCache(cache_dir or default_cache_folder())
     report = None
     if out is not None:
-        report = mine_negatives(data, loaded, split=split, cache=cache, options=options, teacher=teacher)
+        report = mine_negatives(data, loaded, split=split, cache=cache, options=options, teacher=teacher, engine=engine)
         data = with_negatives(data, report)
         data.write(out)
         progress.say(f"wrote {out}; encoded {cache.encoded} texts, the rest came from {cache.folder}")
