@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
 from embedtune.models.encoder import Encoder, EncoderOptions
 from embedtune.search.indexes import INDEXES
+from embedtune.search.store_search import StoreSearch
+from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
     from embedtune.evaluate.scores import Scores
@@ -31,6 +34,7 @@ _MAIN = "ndcg_at_10"
 def eval_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
+    store_search: StoreSearch,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
@@ -40,8 +44,9 @@ def eval_command(
     index: Annotated[
         str,
         typer.Option(
-            help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.",
-            autocompletion=one_of(INDEXES.names),
+            help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate. Or the store "
+            f"that publish filled with this encoder: {', '.join(STORES.names())}; no document is encoded then.",
+            autocompletion=one_of(lambda: [*INDEXES.names(), *STORES.names()]),
         ),
     ] = "exact",
     split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
@@ -61,10 +66,13 @@ def eval_command(
     """Measures retrieval on a split; prints JSON.
 
     Example: embedtune eval dataset.json --encoder minilm --split test --out runs/base
+
+    In a vector store: embedtune eval dataset.json --encoder minilm --index lancedb --path store
     """
     from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
     from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.search.retrievers import make_retriever, needs_encoder
+    from embedtune.search.store_index import StoreIndex, opened_index
 
     if out is not None:
         refuse_strangers(out, EVALUATION, overwrite)
@@ -81,13 +89,20 @@ def eval_command(
         loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
     cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
-    evaluation = evaluate(
-        data, make_retriever(retriever, data.corpus, loaded, cache, index), split=split, top_k=top_k, qrels=judged
-    )
+    store = None
+    with ExitStack() as stack:
+        searched: str | StoreIndex = index
+        if loaded is not None:
+            searched = stack.enter_context(opened_index(index, store_search, loaded, data.corpus, cache))
+        search = make_retriever(retriever, data.corpus, loaded, cache, searched)
+        evaluation = evaluate(data, search, split=split, top_k=top_k, qrels=judged)
+        if isinstance(searched, StoreIndex):
+            store = {"place": searched.place, "recall": searched.recall}
     if evaluation.scores.left_out:
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
     if loaded is not None:
-        progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+        documents = cache.encoded_of["document"]
+        progress.say(f"encoded {cache.encoded} texts, {documents} of them documents; the rest came from {cache.folder}")
     apart = _apart(data, evaluation.scores, loaded)
     if out is not None:
         made_from = {
@@ -98,6 +113,7 @@ def eval_command(
             "top_k": top_k,
             "retriever": retriever,
             "index": index if loaded is not None else None,
+            "store": store,
             "cache_precision": cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,

@@ -10,14 +10,17 @@ import typer
 
 from embedtune import progress
 from embedtune.cli.flags import command
+from embedtune.cli.help import one_of
 from embedtune.data.checks.finding import counted, snippet
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.errors import OptionsError, StorageError
+from embedtune.errors import OptionsError, StorageError, describe_unknown
 from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.language.options import LanguageOptions
 from embedtune.mine.options import MineOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.search.reranker_options import RerankerOptions
+from embedtune.search.store_search import StoreSearch, is_store
+from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
     from embedtune.evaluate.false_negatives import Diagnosis
@@ -39,6 +42,7 @@ def mine_command(
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
+    store_search: StoreSearch,
     out: Annotated[
         Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
     ] = None,
@@ -53,6 +57,14 @@ def mine_command(
             "--diagnose", help="Look for false negatives: among those mined or, without --out, the dataset's own."
         ),
     ] = False,
+    index: Annotated[
+        str,
+        typer.Option(
+            help="exact, or the store that publish filled with this encoder and that finds the dense candidates: "
+            f"{', '.join(STORES.names())}; no document is encoded then, except for --diagnose.",
+            autocompletion=one_of(lambda: ["exact", *STORES.names()]),
+        ),
+    ] = "exact",
     cache_dir: Annotated[
         Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
     ] = None,
@@ -71,7 +83,10 @@ def mine_command(
     from embedtune.mine.written import with_negatives
     from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
+    from embedtune.search.store_index import StoreIndex, opened_index
 
+    if index != "exact" and not is_store(index):
+        raise OptionsError(describe_unknown("index", index, ["exact", *STORES.names()]))
     _refuse_nonsense(options, out, dataset, overwrite=overwrite, diagnosed=diagnosed, teachers=bool(rerank) + judge)
     data = RetrievalDataset.read(dataset)
     own = set(data.split_query_ids(split))
@@ -79,10 +94,18 @@ def mine_command(
     loaded, cache = load_encoder(encoder, encoder_options), EmbeddingCache(cache_dir or default_cache_folder())
     report = None
     if out is not None:
-        report = mine_negatives(data, loaded, split=split, cache=cache, options=options, teacher=teacher)
+        with opened_index(index, store_search, loaded, data.corpus, cache, strangers=False) as searched:
+            stored = searched if isinstance(searched, StoreIndex) else None
+            report = mine_negatives(
+                data, loaded, split=split, cache=cache, options=options, teacher=teacher, stored=stored
+            )
         data = with_negatives(data, report)
         data.write(out)
-        progress.say(f"wrote {out}; encoded {cache.encoded} texts, the rest came from {cache.folder}")
+        documents = cache.encoded_of["document"]
+        progress.say(
+            f"wrote {out}; encoded {cache.encoded} texts, {documents} of them documents; the rest came from "
+            f"{cache.folder}"
+        )
     diagnosis = None
     if diagnosed:
         negatives = {query_id: documents for query_id, documents in data.negative_docs.items() if query_id in own}

@@ -13,10 +13,10 @@ from embedtune import progress
 from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.export.stores import DEFAULT_STORE, STORES
 from embedtune.export.vector_options import PublishOptions
-from embedtune.export.vector_store import StoreOptions
 from embedtune.models.encoder import EncoderOptions
+from embedtune.search.stores import DEFAULT_STORE, STORES
+from embedtune.search.vector_store import StoreOptions
 
 if TYPE_CHECKING:
     from embedtune.export.publishing import PublishReport

@@ -13,8 +13,10 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
 from embedtune.search.bm25 import BM25Retriever
+from embedtune.search.fetched_vectors import FetchedVectors
 from embedtune.search.fusion import fuse
 from embedtune.search.run import RankedDocument, Run
+from embedtune.search.store_index import StoreIndex
 from embedtune.search.vector_index import FoundRows, VectorIndex, ranked_documents
 
 __all__ = ["CandidateFinder", "Pool"]
@@ -38,16 +40,27 @@ class Pool(NamedTuple):
 
 
 class CandidateFinder:
-    """Ranks a corpus for queries by vectors, by terms or both; scores are always the encoder's."""
+    """Ranks a corpus for queries by vectors, by terms or both; scores are always the encoder's.
+
+    With `stored` the vectors are those of a collection in a vector store, which also finds the dense candidates.
+    """
 
     def __init__(
-        self, dataset: RetrievalDataset, query_ids: Sequence[str], encoder: Encoder, cache: EmbeddingCache
+        self,
+        dataset: RetrievalDataset,
+        query_ids: Sequence[str],
+        encoder: Encoder,
+        cache: EmbeddingCache,
+        stored: StoreIndex | None = None,
     ) -> None:
         self.dataset = dataset
         self.query_ids = list(query_ids)
         self.document_ids = list(dataset.corpus)
         self.place = {document_id: place for place, document_id in enumerate(self.document_ids)}
-        self.document_vectors = cache.encode_corpus(encoder, dataset.corpus)
+        self._stored = stored
+        self.document_vectors: Vectors | FetchedVectors = (
+            cache.encode_corpus(encoder, dataset.corpus) if stored is None else stored.vectors
+        )
         self.query_vectors = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")
 
     def find(self, rows: Sequence[int], depth: int, by: str) -> Pool:
@@ -83,15 +96,16 @@ class CandidateFinder:
         """Returns the inner product of each pair of documents."""
         return _products(self.document_vectors, places, self.document_vectors, others)
 
-    @cached_property
-    def lengths(self) -> Scores:
-        """Returns the length of each document's vector; 1 where the encoder normalises."""
-        squares: Scores = np.einsum("nd,nd->n", self.document_vectors, self.document_vectors)
-        return np.sqrt(squares)
+    def lengths(self, places: Places) -> Scores:
+        """Returns the length of each of these documents' vectors; 1 where the encoder normalises."""
+        return np.sqrt(self.similarities(places, places))
 
     @cached_property
-    def _index(self) -> VectorIndex:
-        return VectorIndex(self.document_vectors, self.document_ids)
+    def _index(self) -> VectorIndex | StoreIndex:
+        if isinstance(self.document_vectors, np.ndarray):
+            return VectorIndex(self.document_vectors, self.document_ids)
+        assert self._stored is not None  # noqa: S101 - its vectors are the ones above
+        return self._stored
 
     @cached_property
     def _bm25(self) -> BM25Retriever:
@@ -116,7 +130,7 @@ def _run(rankings: Sequence[Sequence[RankedDocument]]) -> Run:
     return Run({str(row): ranking for row, ranking in enumerate(rankings)})
 
 
-def _products(one: Vectors, rows: Places, other: Vectors, places: Places) -> Scores:
+def _products(one: Vectors | FetchedVectors, rows: Places, other: Vectors | FetchedVectors, places: Places) -> Scores:
     products = np.empty(len(rows), dtype=np.float32)
     step = max(1, _GATHERED_BYTES // max(1, one.shape[1] * 8))
     for start in range(0, len(rows), step):

@@ -8,9 +8,10 @@ from embedtune import progress
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.options import Options
-from embedtune.search.index import build_index, recall_against_exact
+from embedtune.search.index import Index, build_index, recall_against_exact
 from embedtune.search.indexes import INDEXES
 from embedtune.search.run import RowRankings, Run
+from embedtune.search.store_index import StoreIndex
 
 __all__ = ["DenseRetriever"]
 
@@ -22,7 +23,8 @@ class DenseRetriever:
     """Ranks documents by the inner product of their vector with the query's.
 
     `index` names one of search/indexes. Where it is approximate, its recall against exact
-    search is measured on a sample of the first queries, kept in `recall` and said.
+    search is measured on a sample of the first queries, kept in `recall` and said. Or it is a
+    collection in a vector store: then no document is encoded, and it measures its own recall.
     """
 
     name = "dense"
@@ -32,13 +34,17 @@ class DenseRetriever:
         encoder: Encoder,
         corpus: Mapping[str, str],
         cache: EmbeddingCache,
-        index: str = "exact",
+        index: str | StoreIndex = "exact",
         index_options: Options | None = None,
     ) -> None:
-        INDEXES.load(index)  # an unknown name is said before the encoding
         self.encoder = encoder
         self.cache = cache
         self.recall: float | None = None
+        self.index: Index | StoreIndex
+        if isinstance(index, StoreIndex):
+            self.index = index
+            return
+        INDEXES.load(index)  # an unknown name is said before the encoding
         self._document_vectors = cache.encode_corpus(encoder, corpus)
         self._index_name = index
         self.index = build_index(index, self._document_vectors, list(corpus), index_options)
@@ -47,7 +53,9 @@ class DenseRetriever:
         """Returns the `top_k` best documents of each query."""
         vectors = self.cache.encode(self.encoder, list(queries.values()), "query")
         found = self.index.search_rows(vectors, top_k)
-        if not self.index.exact and self.recall is None and len(queries):
+        if isinstance(self.index, StoreIndex):
+            self.recall = self.index.recall
+        elif not self.index.exact and self.recall is None and len(queries):
             self.recall = recall_against_exact(
                 self.index, self._document_vectors, vectors, top_k, sample=_SAMPLE, seed=_SEED
             )

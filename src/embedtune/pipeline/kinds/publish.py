@@ -10,11 +10,11 @@ from pydantic import Field
 
 from embedtune.artifact import write_text_whole
 from embedtune.export.publishing import publish
-from embedtune.export.stores import DEFAULT_STORE, STORES
 from embedtune.export.vector_options import PublishOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
+from embedtune.search.stores import DEFAULT_STORE, STORES
 
 __all__ = ["STEP", "PublishStep"]
 
