@@ -8,7 +8,9 @@ a file, merging two such results, and cutting SciFact's documents into tokens. S
 core each take the next block when they are free and merge what they find into their own best; at the end
 their results are merged one after another. A block's time is drawn from the measured ones: processor time
 stands for a core of one's own, wall time for a core shared with as much other work as there was here, which
-is where stragglers come from. Nothing is read over a network. Writes scale.json.
+is where stragglers come from. "A quiet core" takes the readings of search_speed.json (the same search, two
+cores, nothing else on the machine), brought to the block's size and dimensions. Nothing is read over a
+network. Writes scale.json.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ TEXTS = 500
 DOCUMENTS = 100_000_000
 WORKERS = (1, 8, 64)
 ROUNDS = 1000
-KINDS = {"a core of its own": "processor_s", "a shared core": "wall_s"}
+KINDS = {"a quiet core": "quiet_s", "its own core here": "processor_s", "a shared core here": "wall_s"}
 
 Times = Mapping[str, Sequence[float]]
 
@@ -121,10 +123,20 @@ def run_once(generator: np.random.Generator, blocks: int, workers: int, block: T
     return last
 
 
+def quiet_times(documents: int) -> list[float]:
+    """Returns core-seconds of a block from the quiet readings: by multiplications, on as many cores as there were."""
+    search = json.loads(Path(__file__).with_name("search_speed.json").read_text(encoding="utf-8"))
+    mapped = search["parts"]["mapped"]
+    share = documents * DIM * QUERIES / (search["documents"] * search["dim"] * mapped["queries"])
+    return [seconds * search["hardware"]["threads"] * share for seconds in mapped["readings_s"]["memory map"]]
+
+
 def simulate(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns for each kind of block, core and number of workers the median of the runs and what 95 % lie between."""
     rows = []
+    measured = dict(measured) | {"merge": measured["merge"] | {"quiet_s": measured["merge"]["processor_s"]}}
     for name, block in measured["blocks"].items():
+        block = block | {"quiet_s": quiet_times(block["documents"])}
         count = -(-DOCUMENTS // block["documents"])
         for kind, field in KINDS.items():
             for workers in WORKERS:

@@ -16,6 +16,7 @@ from embedtune.cli.help import one_of
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import Encoder, EncoderOptions
 from embedtune.search.indexes import INDEXES
 from embedtune.search.store_search import StoreSearch
@@ -35,6 +36,7 @@ def eval_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
     store_search: StoreSearch,
+    cache_options: CacheOptions,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
@@ -54,12 +56,6 @@ def eval_command(
     qrels: Annotated[
         Path | None, typer.Option(help="JSON with graded judgements that replace the dataset's own.")
     ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
-    cache_precision: Annotated[
-        str, typer.Option(help="float32, or float16 for half the disk; vectors are then rounded, the first time too.")
-    ] = "float32",
     out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
 ) -> None:
@@ -70,7 +66,6 @@ def eval_command(
     In a vector store: embedtune eval dataset.json --encoder minilm --index lancedb --path store
     """
     from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.search.retrievers import make_retriever, needs_encoder
     from embedtune.search.store_index import StoreIndex, opened_index
 
@@ -88,7 +83,7 @@ def eval_command(
 
         loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
-    cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
+    cache = cache_options.open()
     store = None
     with ExitStack() as stack:
         searched: str | StoreIndex = index
@@ -114,7 +109,7 @@ def eval_command(
             "retriever": retriever,
             "index": index if loaded is not None else None,
             "store": store,
-            "cache_precision": cache_precision if loaded is not None else None,
+            "cache_precision": cache_options.cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,
             "prompts": None

@@ -17,6 +17,7 @@ from embedtune.errors import OptionsError, StorageError, describe_unknown
 from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.language.options import LanguageOptions
 from embedtune.mine.options import MineOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.search.reranker_options import RerankerOptions
 from embedtune.search.store_search import StoreSearch, is_store
@@ -43,6 +44,7 @@ def mine_command(
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
     store_search: StoreSearch,
+    cache_options: CacheOptions,
     out: Annotated[
         Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
     ] = None,
@@ -65,9 +67,6 @@ def mine_command(
             autocompletion=one_of(lambda: ["exact", *STORES.names()]),
         ),
     ] = "exact",
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -81,7 +80,6 @@ def mine_command(
     from embedtune.evaluate.false_negatives import diagnose
     from embedtune.mine.mining import mine_negatives
     from embedtune.mine.written import with_negatives
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
     from embedtune.search.store_index import StoreIndex, opened_index
 
@@ -91,7 +89,7 @@ def mine_command(
     data = RetrievalDataset.read(dataset)
     own = set(data.split_query_ids(split))
     teacher = _teacher(rerank, judge, reranker_options, language_options)
-    loaded, cache = load_encoder(encoder, encoder_options), EmbeddingCache(cache_dir or default_cache_folder())
+    loaded, cache = load_encoder(encoder, encoder_options), cache_options.open()
     report = None
     if out is not None:
         with opened_index(index, store_search, loaded, data.corpus, cache, strangers=False) as searched:

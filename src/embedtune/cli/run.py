@@ -11,6 +11,7 @@ import typer
 
 from embedtune import progress
 from embedtune.cli.flags import command
+from embedtune.models.cache_options import CacheOptions
 
 if TYPE_CHECKING:
     from embedtune.pipeline.running import FinishedStep
@@ -25,12 +26,10 @@ OUT_HELP = "Folder of the run; default: runs/ and the recipe's name."
 @command
 def run_command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as embedtune init writes one.", metavar="RECIPE")],
+    cache_options: CacheOptions,
     changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
     wait: Annotated[bool, typer.Option(help="Wait where another run is at work in the folder.")] = False,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print every step's outcome as JSON.")] = False,
 ) -> None:
     """Does a recipe's steps; what is finished isn't done again.
@@ -39,7 +38,6 @@ def run_command(
 
     Example: embedtune run recipe.yaml --out runs/first
     """
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.pipeline.recipe import Recipe
     from embedtune.pipeline.run_folder import RunFolder
     from embedtune.pipeline.running import run_recipe
@@ -47,8 +45,8 @@ def run_command(
 
     read = Recipe.read(recipe, changes or ())
     folder = run_place(recipe, out)
-    replies = None if cache_dir is None else cache_dir / "replies"
-    workshop = Workshop(EmbeddingCache(cache_dir or default_cache_folder()), replies)
+    replies = None if cache_options.cache_dir is None else cache_options.cache_dir / "replies"
+    workshop = Workshop(cache_options.open(), replies)
     finished = run_recipe(read, RunFolder(folder), workshop, wait=wait)
     if json_output:
         typer.echo(json.dumps([asdict(one) for one in finished], ensure_ascii=False, indent=2))
