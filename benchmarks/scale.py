@@ -128,7 +128,7 @@ def quiet_times(documents: int) -> list[float]:
     search = json.loads(Path(__file__).with_name("search_speed.json").read_text(encoding="utf-8"))
     mapped = search["parts"]["mapped"]
     share = documents * DIM * QUERIES / (search["documents"] * search["dim"] * mapped["queries"])
-    return [seconds * search["hardware"]["threads"] * share for seconds in mapped["readings_s"]["memory map"]]
+    return [seconds * search["hardware"]["cores"] * share for seconds in mapped["readings_s"]["memory map"]]
 
 
 def simulate(measured: Mapping[str, Any]) -> list[dict[str, Any]]:

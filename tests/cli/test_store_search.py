@@ -11,16 +11,19 @@ import pytest
 from tests.conftest import SAMPLE
 
 EXACT = ("--precision", "float32")
+PACKAGES = {"faiss": "faiss", "lancedb": "lancedb", "milvus": "pymilvus", "qdrant": "qdrant_client"}
+STALLS_AT = {"qdrant": ("/query/batch", "/points"), "milvus": ("search", "query")}
+INDEX_OF_A_SERVER = {"qdrant": "hnsw", "milvus": "flat"}
 
 
 def published(embedtune, tiny_model, store, *words):
+    pytest.importorskip(PACKAGES[store])
     done = embedtune("publish", tiny_model, SAMPLE, "--to", store, "--path", "store", "--split", "all", *EXACT, *words)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("store", ["faiss", "lancedb"])
 def test_eval_and_mine_in_a_folder(embedtune, tiny_model, tmp_path, store):
-    pytest.importorskip(store)
     published(embedtune, tiny_model, store, "--no-check", "--cache-dir", "elsewhere")
     place = ("--index", store, "--path", "store")
     words = ("eval", SAMPLE, "--encoder", tiny_model, "--split", "test", *EXACT)
@@ -63,11 +66,9 @@ def test_mistakes(embedtune, tiny_model):
     assert query.returncode == 0, query.stderr
 
 
-@pytest.mark.parametrize(("store", "package"), [("qdrant", "qdrant_client"), ("milvus", "pymilvus")])
-def test_a_server_that_is_down_or_stalls_ends_in_time_and_leaves_nothing(
-    embedtune, tiny_model, tmp_path, store, package
-):
-    pytest.importorskip(package)
+@pytest.mark.parametrize("store", ["qdrant", "milvus"])
+def test_a_server_that_is_down_or_stalls_ends_in_time_and_leaves_nothing(embedtune, tiny_model, tmp_path, store):
+    pytest.importorskip(PACKAGES[store])
     words = ("--encoder", tiny_model, "--index", store, "--store-timeout-s", "1", *EXACT)
     with closing(socket.create_server(("127.0.0.1", 0))) as stalling:  # takes connections, never answers
         closed = socket.create_server(("127.0.0.1", 0))
@@ -84,29 +85,39 @@ def test_a_server_that_is_down_or_stalls_ends_in_time_and_leaves_nothing(
             assert not (tmp_path / "out.json").exists()
 
 
-def test_a_server_that_stalls_in_the_middle_loses_nothing(embedtune, tiny_model, tmp_path):
-    pytest.importorskip("qdrant_client")
-    from tests.search.stalling_qdrant import served
-
-    published(embedtune, tiny_model, "qdrant", "--no-check")
-    with served(tmp_path / "store") as (server, url):
-        words = ("--encoder", tiny_model, "--index", "qdrant", "--url", url, "--store-timeout-s", "1", *EXACT)
-        server.stalls_at = "/query/batch"
-        stalled = embedtune("eval", SAMPLE, *words, "--split", "all", "--out", "out", "--cache-dir", "cache")
+@pytest.mark.parametrize("store", ["qdrant", pytest.param("milvus", marks=pytest.mark.slow)])
+def test_a_server_that_stalls_in_the_middle_loses_nothing(embedtune, tiny_model, tmp_path, store, monkeypatch):
+    published(embedtune, tiny_model, store, "--no-check")
+    with _served(store, tmp_path / "store", monkeypatch) as (server, url):
+        words = ("--encoder", tiny_model, "--index", store, "--url", url, *EXACT)
+        soon = ("--store-timeout-s", "1")
+        search, read = STALLS_AT[store]
+        server.stalls_at = search
+        stalled = embedtune("eval", SAMPLE, *words, *soon, "--split", "all", "--out", "out", "--cache-dir", "cache")
         assert stalled.returncode == 2
-        assert "Qdrant didn't do what was asked (time limit 1 s)" in stalled.stderr
+        assert "didn't do what was asked (time limit 1 s)" in stalled.stderr
         assert not (tmp_path / "out").exists()
         server.stalls_at = None
         again = embedtune("eval", SAMPLE, *words, "--split", "all", "--out", "out", "--cache-dir", "cache")
         assert again.returncode == 0, again.stderr
         assert "encoded 0 texts" in again.stderr  # the queries had been
-        assert "index hnsw" in again.stderr
+        assert f"index {INDEX_OF_A_SERVER[store]}" in again.stderr
         assert "recall 1.0000" in again.stderr
-        server.stalls_at = "/points"  # while vectors are read back
-        cut = embedtune("mine", SAMPLE, *words, "--split", "all", "--out", "mined.json")
+        server.stalls_at = read
+        cut = embedtune("mine", SAMPLE, *words, *soon, "--split", "all", "--out", "mined.json")
         assert (cut.returncode, (tmp_path / "mined.json").exists()) == (2, False)
         server.stalls_at = None
         mined = embedtune("mine", SAMPLE, *words, "--split", "all", "--out", "mined.json")
         assert mined.returncode == 0, mined.stderr
     here = embedtune("eval", SAMPLE, "--encoder", tiny_model, "--split", "all", *EXACT)
     assert again.stdout == here.stdout
+
+
+def _served(store, folder, monkeypatch):
+    if store == "qdrant":
+        from tests.search import stalling_qdrant
+
+        return stalling_qdrant.served(folder)
+    from tests.search import stalling_milvus
+
+    return stalling_milvus.served(folder, monkeypatch)

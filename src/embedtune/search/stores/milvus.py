@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from grpc import RpcError
 from milvus_lite import MilvusLite
 from milvus_lite.exceptions import MilvusLiteError
 from milvus_lite.server_manager import server_manager_instance
@@ -127,8 +128,8 @@ class MilvusStore:
         """Turns what the client raises into a StorageError."""
         try:
             yield
-        except (MilvusException, OSError) as error:
-            words = error.message if isinstance(error, MilvusException) else first_line(error)
+        except (MilvusException, RpcError, OSError) as error:
+            words = _words_of(error)
             if self._remote:
                 raise stopped_answering("Milvus", self.place, self._timeout_s, words) from None
             raise not_done("Milvus Lite", self.place, self._why_shut() or words) from error
@@ -262,6 +263,14 @@ class MilvusStore:
 
 def _key(document_id: str) -> str:
     return hashlib.blake2b(document_id.encode(), digest_size=_KEY_BYTES).hexdigest()
+
+
+def _words_of(error: Exception) -> str:
+    """Returns what an error says; some calls let those of gRPC through."""
+    if isinstance(error, MilvusException):
+        return str(error.message)
+    details = getattr(error, "details", None)
+    return str(details()) if callable(details) else first_line(error)
 
 
 def _stored(rows: Sequence[Any], dim: int) -> StoredVectors:
