@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from embedtune.search.rescoring import best_first
+from embedtune.search.merging import merge_found
 from embedtune.search.vector_index import FoundRows, VectorIndex
 from measuring import SEED, unit_vectors, write_result
 
@@ -59,15 +59,6 @@ def timed(action: Callable[[], Any], rounds: int) -> dict[str, list[float]]:
         times["wall_s"].append(round(time.perf_counter() - wall, 3))
         print(f"{times['processor_s'][-1]} s, {times['wall_s'][-1]} s on the clock", flush=True)
     return times
-
-
-def merged(one: FoundRows, other: FoundRows, document_ids: Sequence[str]) -> FoundRows:
-    """Returns the best of two results of the same queries."""
-    rows = np.concatenate([one.rows, other.rows], axis=1)
-    scores = np.concatenate([one.scores, other.scores], axis=1)
-    owners = np.repeat(np.arange(len(rows)), rows.shape[1])
-    order = best_first(owners, rows.ravel(), scores.ravel(), document_ids, one.rows.shape[1])
-    return FoundRows(rows.ravel()[order].reshape(len(rows), -1), scores.ravel()[order].reshape(len(rows), -1))
 
 
 def tokenising(shared: Path) -> dict[str, Any]:
@@ -107,7 +98,11 @@ def measure(shared: Path) -> dict[str, Any]:
     )
     other = FoundRows(found.rows + most, found.scores - np.float32(0.001))
     print("merge", flush=True)
-    return {"tokenising": tokens, "blocks": blocks, "merge": timed(lambda: merged(found, other, ids), MERGES)}
+    return {
+        "tokenising": tokens,
+        "blocks": blocks,
+        "merge": timed(lambda: merge_found([found, other], ids, TOP_K), MERGES),
+    }
 
 
 def run_once(generator: np.random.Generator, blocks: int, workers: int, block: Times, merge: Times, kind: str) -> float:

@@ -59,7 +59,7 @@ class Artifact:
     @classmethod
     def open(cls, folder: str | Path, kind: str) -> Artifact:
         """Returns the artifact in `folder`; raises StorageError where there is none of that kind."""
-        path = Path(folder)
+        path = Path(folder) if isinstance(folder, str) else folder  # may be a place at a URL
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             found = manifest["kind"]

@@ -26,6 +26,8 @@ PURPOSES = {
     "onnx": "export --format onnx",
     "onnx-int8": "export --format onnx-int8",
     "openvino": "export --format openvino",
+    "url": "datasets at a URL, such as s3://bucket/dataset",
+    "ray": "eval and mine with --engine ray, on a Ray cluster",
 }
 """What each extra gives, in the order in which a user comes to need it."""
 

@@ -18,8 +18,9 @@ from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
 from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import Encoder, EncoderOptions
+from embedtune.search.engine_options import EngineOptions
 from embedtune.search.indexes import INDEXES
-from embedtune.search.store_search import StoreSearch
+from embedtune.search.store_search import StoreSearch, refuse_engine
 from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _MAIN = "ndcg_at_10"
 def eval_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
+    engine_options: EngineOptions,
     store_search: StoreSearch,
     cache_options: CacheOptions,
     encoder: Annotated[
@@ -66,6 +68,7 @@ def eval_command(
     In a vector store: embedtune eval dataset.json --encoder minilm --index lancedb --path store
     """
     from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
+    from embedtune.search.engine import Engine
     from embedtune.search.retrievers import make_retriever, needs_encoder
     from embedtune.search.store_index import StoreIndex, opened_index
 
@@ -73,6 +76,10 @@ def eval_command(
         refuse_strangers(out, EVALUATION, overwrite)
     if needs_encoder(retriever) and encoder is None:
         raise OptionsError(f"the retriever {retriever!r} needs an encoder", remedy="name one with --encoder")
+    if not needs_encoder(retriever) and engine_options.engine != "local":
+        raise OptionsError(f"the retriever {retriever!r} has nothing to encode", remedy="leave out --engine")
+    refuse_engine(index, engine_options)
+    Engine(engine_options).check()
     data = RetrievalDataset.read(dataset)
     query_count = len(data.split_query_ids(split))
     judged = None if qrels is None else read_qrels(qrels)
@@ -84,13 +91,14 @@ def eval_command(
         loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
     cache = cache_options.open()
+    engine = Engine(engine_options, encoder, encoder_options)
     store = None
     with ExitStack() as stack:
         searched: str | StoreIndex = index
         if loaded is not None:
             searched = stack.enter_context(opened_index(index, store_search, loaded, data.corpus, cache))
-        search = make_retriever(retriever, data.corpus, loaded, cache, searched)
-        evaluation = evaluate(data, search, split=split, top_k=top_k, qrels=judged)
+        ranking = make_retriever(retriever, data.corpus, loaded, cache, searched, engine)
+        evaluation = evaluate(data, ranking, split=split, top_k=top_k, qrels=judged)
         if isinstance(searched, StoreIndex):
             store = {"place": searched.place, "recall": searched.recall}
     if evaluation.scores.left_out:
@@ -109,6 +117,7 @@ def eval_command(
             "retriever": retriever,
             "index": index if loaded is not None else None,
             "store": store,
+            "engine": engine_options.engine,
             "cache_precision": cache_options.cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,

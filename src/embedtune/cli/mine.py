@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,9 @@ from embedtune.language.options import LanguageOptions
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
+from embedtune.search.engine_options import EngineOptions
 from embedtune.search.reranker_options import RerankerOptions
-from embedtune.search.store_search import StoreSearch, is_store
+from embedtune.search.store_search import StoreSearch, is_store, refuse_engine
 from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def mine_command(
     encoder: Annotated[str, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")],
     options: MineOptions,
     encoder_options: EncoderOptions,
+    engine_options: EngineOptions,
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
@@ -81,10 +83,14 @@ def mine_command(
     from embedtune.mine.mining import mine_negatives
     from embedtune.mine.written import with_negatives
     from embedtune.models.encoder import load_encoder
+    from embedtune.search.engine import Engine
     from embedtune.search.store_index import StoreIndex, opened_index
 
     if index != "exact" and not is_store(index):
         raise OptionsError(describe_unknown("index", index, ["exact", *STORES.names()]))
+    refuse_engine(index, engine_options)
+    engine = Engine(engine_options, encoder, encoder_options)
+    engine.check()
     _refuse_nonsense(options, out, dataset, overwrite=overwrite, diagnosed=diagnosed, teachers=bool(rerank) + judge)
     data = RetrievalDataset.read(dataset)
     own = set(data.split_query_ids(split))
@@ -93,10 +99,9 @@ def mine_command(
     report = None
     if out is not None:
         with opened_index(index, store_search, loaded, data.corpus, cache, strangers=False) as searched:
-            stored = searched if isinstance(searched, StoreIndex) else None
-            report = mine_negatives(
-                data, loaded, split=split, cache=cache, options=options, teacher=teacher, stored=stored
-            )
+            words: dict[str, Any] = {"cache": cache, "options": options, "teacher": teacher, "engine": engine}
+            words["stored"] = searched if isinstance(searched, StoreIndex) else None
+            report = mine_negatives(data, loaded, split=split, **words)
         data = with_negatives(data, report)
         data.write(out)
         documents = cache.encoded_of["document"]

@@ -21,7 +21,8 @@ class ArrowTable:
     suffix: ClassVar[str] = ".arrow"
 
     def __init__(self, path: Path) -> None:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        source = pa.memory_map(str(path)) if isinstance(path, Path) else path.open("rb")  # the latter at a URL
+        reader = pa.ipc.open_file(source)
         self.schema: pa.Schema = reader.schema
         self._batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         self.sizes: Sequence[int] = [batch.num_rows for batch in self._batches]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.data.json_writer import json_pieces
+from embedtune.data.places import place_of
 from embedtune.errors import DataError, OptionsError, describe_unknown
 
 __all__ = ["ALL_QUERIES", "Qrels", "RetrievalDataset"]
@@ -39,15 +40,16 @@ class RetrievalDataset:
     def read(cls, path: str | Path) -> RetrievalDataset:
         """Returns the dataset in a JSON file or a folder of tables; raises DataError with all of its faults.
 
-        The texts of a folder stay on disk until they are asked for.
+        The texts of a folder stay on disk until they are asked for. Both may lie at a URL that fsspec reads.
         """
-        if Path(path).is_dir():
+        place = place_of(path)
+        if place.is_dir():
             from embedtune.data.table_folder import read_folder
 
-            return read_folder(Path(path))
+            return read_folder(place)
         from embedtune.data.json_format import read_json
 
-        return read_json(Path(path))
+        return read_json(place)
 
     def write(self, path: str | Path) -> None:
         """Writes a JSON file where `path` ends in .json, an Arrow folder at .arrow, else a Parquet folder.

@@ -19,7 +19,7 @@ class ParquetTable:
     suffix: ClassVar[str] = ".parquet"
 
     def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
+        self._file = pq.ParquetFile(path if isinstance(path, Path) else path.open("rb"))  # the latter at a URL
         metadata = self._file.metadata
         self.schema: pa.Schema = self._file.schema_arrow
         self.sizes: Sequence[int] = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]

@@ -82,16 +82,24 @@ class TableTexts(Mapping[str, str]):
 
     def __reduce__(self) -> tuple[type[TableTexts], tuple[type[Table], Path]]:
         """Makes copies in other processes open the file themselves."""
-        return TableTexts, (self._kind, self._path)
+        return TableTexts, (self._kind, self._path.absolute())
 
     def __repr__(self) -> str:
         return f"TableTexts({str(self._path)!r}, {len(self):,} texts)"
 
+    @property
+    def group_sizes(self) -> Sequence[int]:
+        """Returns how many rows each group has."""
+        return self._table.sizes
+
+    def group(self, number: int) -> tuple[list[str], list[str]]:
+        """Returns the ids and texts of a group."""
+        return self._read(number, "id").to_pylist(), self._read(number, "text").to_pylist()
+
     def in_order(self) -> Iterator[tuple[list[str], list[str]]]:
         """Yields the ids and texts of each group; raises DataError where an id comes twice."""
         _ = self._row_of
-        for group in range(len(self._table.sizes)):
-            yield self._read(group, "id").to_pylist(), self._read(group, "text").to_pylist()
+        yield from map(self.group, range(len(self.group_sizes)))
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -100,8 +100,7 @@ class NearDuplicates:
     def among(self, places: Places, positives: Places) -> npt.NDArray[np.bool_]:
         """Returns for each pair (document, positive), both of shape (pairs,), whether they are near-duplicates."""
         found = np.zeros(len(places), dtype=bool)
-        scale = self._finder.lengths(places) * self._finder.lengths(positives)
-        likely = np.flatnonzero(self._finder.similarities(places, positives) >= _SIMILAR * scale)
+        likely = np.flatnonzero(self._finder.alike(places, positives, _SIMILAR))
         for position in likely.tolist():
             found[position] = self._near(int(places[position]), int(positives[position]))
         return found

@@ -13,7 +13,6 @@ other's half-written files. A damaged row fails its checksum and is encoded agai
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -22,22 +21,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from embedtune import progress
 from embedtune.artifact import disk_errors, write_text_whole
-from embedtune.errors import EncoderError, OptionsError, describe_unknown
+from embedtune.errors import OptionsError, describe_unknown
 from embedtune.models.encoder import Encoder, TextKind, Vectors
-from embedtune.models.segment import KEY_BYTES, Keys, Segment, SegmentError, StoredVectors, write_segment
+from embedtune.models.segment import Keys, Segment, SegmentError, StoredVectors, write_segment
+from embedtune.models.stored import CachePrecision, rounded, text_keys, way_name, way_of
 from embedtune.models.tuned_encoder import TunedEncoder, moved_documents_of
 
 __all__ = ["CachePrecision", "EmbeddingCache", "default_cache_folder"]
 
-CachePrecision = Literal["float32", "float16"]
-_FORMAT = 1
 _TEXTS_PER_STEP = 512
 """Enough to keep every core busy for seconds; what is done is written between steps."""
 _SECONDS_PER_SEGMENT = 30.0
@@ -89,7 +87,7 @@ class EmbeddingCache:
             places = np.fromiter(map(first_place.__getitem__, unique), dtype=np.int64, count=len(unique))
         vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
         store = None if self.folder is None else _Store(self.folder, encoder, kind, self.precision)
-        keys = _keys(unique if store is not None else [])
+        keys = text_keys(unique if store is not None else [])
         missing = np.arange(len(unique)) if store is None else store.read(keys, places, vectors)
         fresh_texts = [unique[row] for row in missing.tolist()]
         for rows, fresh in _encode_in_steps(encoder, fresh_texts, kind, store, keys[missing] if store else keys):
@@ -133,13 +131,10 @@ class _Store:
     """The segments of one way of encoding."""
 
     def __init__(self, folder: Path, encoder: Encoder, kind: TextKind, precision: str) -> None:
-        way = {"format": _FORMAT, "kind": kind, "prompt": encoder.prompt(kind)} | encoder.cache_key
-        if precision != "float32":
-            way["stored"] = precision
-        text = json.dumps(way, sort_keys=True, ensure_ascii=False)
-        self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:32]
-        self._way = way
+        self._way = way_of(encoder, kind, precision)
+        self.folder = folder / way_name(self._way)
         self._dim = encoder.dim
+        self._precision = precision
         self._dtype = np.dtype(precision)
         self._pending: list[tuple[Keys, StoredVectors]] = []
         self._last_flush = time.monotonic()
@@ -187,21 +182,11 @@ class _Store:
 
     def as_stored(self, vectors: Vectors) -> Vectors:
         """Returns the vectors as they will be read back."""
-        return vectors if self._dtype == np.float32 else self._rounded(vectors).astype(np.float32)
-
-    def _rounded(self, vectors: Vectors) -> StoredVectors:
-        if self._dtype == np.float32:
-            return vectors
-        if len(vectors) and np.abs(vectors).max() > np.finfo(np.float16).max:
-            raise EncoderError(
-                f"vectors hold {np.abs(vectors).max():.4g}, more than float16 can",
-                remedy="keep these in the cache as float32",
-            )
-        return vectors.astype(np.float16)
+        return rounded(vectors, self._precision).astype(np.float32, copy=False)
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
         """Keeps vectors for the next segment and writes it when it is due."""
-        self._pending.append((keys, self._rounded(vectors)))
+        self._pending.append((keys, rounded(vectors, self._precision)))
         size_bytes = sum(vectors.nbytes for _, vectors in self._pending)
         if size_bytes >= _BYTES_PER_SEGMENT or time.monotonic() - self._last_flush >= _SECONDS_PER_SEGMENT:
             self.flush()
@@ -259,9 +244,3 @@ class _Wanted:
     def missing(self) -> Places:
         """Returns the rows that weren't found."""
         return np.flatnonzero(~self._found)
-
-
-def _keys(texts: list[str]) -> Keys:
-    """Returns (n, 16) uint8: a BLAKE2b hash of each text."""
-    hashes = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest() for text in texts]
-    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(texts), KEY_BYTES)

@@ -8,6 +8,7 @@ from embedtune import progress
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.options import Options
+from embedtune.search.engine import EncodedCorpus, Engine
 from embedtune.search.index import Index, build_index, recall_against_exact
 from embedtune.search.indexes import INDEXES
 from embedtune.search.run import RowRankings, Run
@@ -23,8 +24,9 @@ class DenseRetriever:
     """Ranks documents by the inner product of their vector with the query's.
 
     `index` names one of search/indexes. Where it is approximate, its recall against exact
-    search is measured on a sample of the first queries, kept in `recall` and said. Or it is a
-    collection in a vector store: then no document is encoded, and it measures its own recall.
+    search is measured on a sample of the first queries, kept in `recall` and said. `engine` says
+    where documents are encoded and, by the exact index, searched; an approximate one is built here.
+    Or `index` is a collection in a vector store: then no document is encoded, and it measures its recall.
     """
 
     name = "dense"
@@ -36,29 +38,32 @@ class DenseRetriever:
         cache: EmbeddingCache,
         index: str | StoreIndex = "exact",
         index_options: Options | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.encoder = encoder
         self.cache = cache
         self.recall: float | None = None
-        self.index: Index | StoreIndex
+        self._index: Index | None = None
+        self._documents: EncodedCorpus
         if isinstance(index, StoreIndex):
-            self.index = index
+            self._documents = index
             return
         INDEXES.load(index)  # an unknown name is said before the encoding
-        self._document_vectors = cache.encode_corpus(encoder, corpus)
+        self._documents = (engine or Engine()).encode_corpus(encoder, corpus, cache)
         self._index_name = index
-        self.index = build_index(index, self._document_vectors, list(corpus), index_options)
+        if index != "exact":
+            self._index = build_index(index, self._documents.vectors, self._documents.document_ids, index_options)
 
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
         """Returns the `top_k` best documents of each query."""
         vectors = self.cache.encode(self.encoder, list(queries.values()), "query")
-        found = self.index.search_rows(vectors, top_k)
-        if isinstance(self.index, StoreIndex):
-            self.recall = self.index.recall
-        elif not self.index.exact and self.recall is None and len(queries):
+        found = (self._index or self._documents).search_rows(vectors, top_k)
+        if isinstance(self._documents, StoreIndex):
+            self.recall = self._documents.recall
+        if self._index is not None and self.recall is None and len(queries):
             self.recall = recall_against_exact(
-                self.index, self._document_vectors, vectors, top_k, sample=_SAMPLE, seed=_SEED
+                self._index, self._documents.vectors, vectors, top_k, sample=_SAMPLE, seed=_SEED
             )
             asked = min(_SAMPLE, len(queries))
             progress.say(f"{self._index_name}: recall {self.recall:.4f} of the exact top {top_k}, {asked} queries")
-        return Run(RowRankings(list(queries), self.index.document_ids, found.rows, found.scores))
+        return Run(RowRankings(list(queries), self._documents.document_ids, found.rows, found.scores))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,7 +49,7 @@ def exact_scores(fetch: FetchVectors, queries: Vectors, owners: Places, rows: Pl
 
 
 def best_first(
-    owners: Places, rows: Places, scores: Vectors, document_ids: Sequence[str], top_k: int
+    owners: Places, rows: Places, scores: Vectors, document_ids: Mapping[int, str] | Sequence[str], top_k: int
 ) -> npt.NDArray[np.int64]:
     """Returns the places of each query's `top_k` best, query by query, in the order of Run."""
     keys = (owners.astype(np.uint64) << np.uint64(32)) | (~sortable(scores)).astype(np.uint64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +14,18 @@ from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder, Vectors
 from embedtune.search.census import take_census
 from embedtune.search.fetched_vectors import FetchedVectors
+from embedtune.search.merging import merge_found
 from embedtune.search.rescoring import best_first, exact_scores
 from embedtune.search.run import RankedDocument
 from embedtune.search.store_search import StoreSearch, is_store, open_collection
-from embedtune.search.vector_index import FoundRows, VectorIndex, check_queries, ranked_documents
+from embedtune.search.vector_index import (
+    FoundRows,
+    VectorIndex,
+    check_queries,
+    paired_products,
+    ranked_documents,
+    vector_lengths,
+)
 from embedtune.search.vector_store import StoredVectors, VectorStore
 
 __all__ = ["StoreIndex", "opened_index"]
@@ -88,6 +96,19 @@ class StoreIndex:
             self._measure_recall(queries, rows)
         return FoundRows(rows, scores)
 
+    def vectors_of(self, rows: Places) -> Vectors:
+        """Returns the vectors of rows, (n, dim)."""
+        return self.vectors[rows]
+
+    def lengths_of(self, rows: Places) -> Vectors:
+        """Returns the length of each row's vector, (n,)."""
+        return vector_lengths(self.vectors[rows])
+
+    def pair_scores(self, vectors: Vectors, owners: Places, rows: Places) -> Vectors:
+        """Returns (n,): the inner product of each `vectors[owners[i]]` with document `rows[i]`, in float32."""
+        self.vectors.load(rows)
+        return paired_products(vectors, owners, self.vectors, rows)
+
     def _search_block(self, queries: Vectors, rows: Places, scores: Vectors) -> None:
         """Fills rows and scores, both (queries, found)."""
         candidates = self._candidates(queries, rows.shape[1])
@@ -147,26 +168,19 @@ class StoreIndex:
 
     def _exact_rows(self, queries: Vectors, top_k: int) -> Places:
         """Returns the rows of the exact best, (queries, top_k), from all vectors of the collection."""
-        best: list[tuple[Places, Vectors]] = []
+        best: list[FoundRows] = []
         for part in self._store.vectors():
             known = [place for place, document_id in enumerate(part.ids) if document_id in self._row_of]
             if known:
                 ids = [part.ids[place] for place in known]
                 best.append(self._best_of(queries, StoredVectors(ids, part.vectors[known]), top_k))
-                best = [self._merged(best, top_k)]
-        return best[0][0]
+                best = [merge_found(best, self.document_ids, top_k)]
+        return best[0].rows
 
-    def _best_of(self, queries: Vectors, part: StoredVectors, top_k: int) -> tuple[Places, Vectors]:
+    def _best_of(self, queries: Vectors, part: StoredVectors, top_k: int) -> FoundRows:
         found = VectorIndex(part.vectors, part.ids).search_rows(queries, top_k)
         row_of = np.array([self._row_of[document_id] for document_id in part.ids])
-        return row_of[found.rows], found.scores
-
-    def _merged(self, parts: Sequence[tuple[Places, Vectors]], top_k: int) -> tuple[Places, Vectors]:
-        """Returns the best of all parts, as rows and scores (queries, at most top_k)."""
-        rows, scores = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        owners = np.repeat(np.arange(len(rows)), rows.shape[1])
-        order = best_first(owners, rows.ravel(), scores.ravel(), self.document_ids, top_k)
-        return rows.ravel()[order].reshape(len(rows), -1), scores.ravel()[order].reshape(len(rows), -1)
+        return FoundRows(row_of[found.rows], found.scores)
 
 
 @contextmanager

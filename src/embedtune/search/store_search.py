@@ -9,10 +9,11 @@ from pydantic import Field
 
 from embedtune.errors import OptionsError
 from embedtune.options import Options
+from embedtune.search.engine_options import EngineOptions
 from embedtune.search.stores import STORES
 from embedtune.search.vector_store import StoreOptions, VectorStore
 
-__all__ = ["StoreSearch", "is_store", "open_collection"]
+__all__ = ["StoreSearch", "is_store", "open_collection", "refuse_engine"]
 
 
 class StoreSearch(Options):
@@ -37,6 +38,14 @@ class StoreSearch(Options):
 def is_store(index: str) -> bool:
     """Returns whether an index's name is that of a store."""
     return index in STORES.names()
+
+
+def refuse_engine(index: str, engine_options: EngineOptions) -> None:
+    """Raises OptionsError where an engine is named for a store, whose documents nobody encodes."""
+    if is_store(index) and engine_options.engine != "local":
+        raise OptionsError(
+            f"the documents are encoded and searched in {index} already", remedy="leave out --engine or --index"
+        )
 
 
 def open_collection(name: str, options: StoreSearch, dim: int) -> VectorStore:

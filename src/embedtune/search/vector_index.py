@@ -17,7 +17,16 @@ from embedtune.search.coarse_pass import CoarseVectors, computes_in_bfloat16
 from embedtune.search.run import RankedDocument
 from embedtune.search.shortlist import Shortlist
 
-__all__ = ["CheckedVectors", "FoundRows", "VectorIndex", "check_queries", "check_vectors", "ranked_documents"]
+__all__ = [
+    "CheckedVectors",
+    "FoundRows",
+    "VectorIndex",
+    "check_queries",
+    "check_vectors",
+    "paired_products",
+    "ranked_documents",
+    "vector_lengths",
+]
 
 _QUERIES_AT_ONCE = 16_384
 _QUERIES_PER_TILE = 1024
@@ -25,6 +34,7 @@ _DOCUMENTS_PER_TILE = 8192
 _FEW_QUERIES = 128
 """Fewer don't repay rounding the documents; they take float32 and wider tiles."""
 _LONGEST = 1e18
+_GATHERED_BYTES = 64_000_000
 _FILE = "vectors.safetensors"
 
 
@@ -94,13 +104,25 @@ class VectorIndex:
             return FoundRows(np.empty((0, found), dtype=np.int64), np.empty((0, found), dtype=np.float32))
         return FoundRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
+    def vectors_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Returns the vectors of rows, (n, dim), as they are stored."""
+        return self.vectors[rows]
+
+    def lengths_of(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """Returns the length of each row's vector, (n,)."""
+        return self._lengths[rows]
+
+    def pair_scores(self, vectors: Vectors, owners: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Vectors:
+        """Returns (n,): the inner product of each `vectors[owners[i]]` with document `rows[i]`, in float32."""
+        return paired_products(vectors, owners, self.vectors, rows)
+
     def _search_block(self, queries: Vectors, top_k: int) -> FoundRows:
         few = len(queries) < _FEW_QUERIES
         prepare = CoarseVectors.unrounded if few or not computes_in_bfloat16() else CoarseVectors.rounded
         width = _DOCUMENTS_PER_TILE * (8 if few else 1)
-        coarse = prepare(queries, _lengths(queries))
+        coarse = prepare(queries, vector_lengths(queries))
         tiles = [slice(start, start + _QUERIES_PER_TILE) for start in range(0, len(queries), _QUERIES_PER_TILE)]
-        lists = [Shortlist(queries[tile], coarse[tile], top_k, self._vectors_of, self.document_ids) for tile in tiles]
+        lists = [Shortlist(queries[tile], coarse[tile], top_k, self.vectors_of, self.document_ids) for tile in tiles]
         with progress.task("search documents", total=len(self.vectors)) as searching:
             for start in range(0, len(self.vectors), width):
                 block = prepare(self.vectors[start : start + width], self._lengths[start : start + width])
@@ -109,9 +131,6 @@ class VectorIndex:
                 searching.advance(len(block))
         found = [shortlist.finish() for shortlist in lists]
         return FoundRows(*(np.concatenate(part) for part in zip(*found, strict=True)))
-
-    def _vectors_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        return self.vectors[rows]
 
 
 def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> CheckedVectors:
@@ -128,7 +147,7 @@ def check_vectors(vectors: npt.NDArray[Any], document_ids: Sequence[str]) -> Che
         raise EvaluationError(f"vectors have the shape {found.shape}, expected (documents, dimensions)")
     if found.dtype not in (np.float32, np.float16):
         found = found.astype(np.float32)
-    lengths = _lengths(found)
+    lengths = vector_lengths(found)
     bad = _not_finite(lengths)
     if len(bad):
         names = ", ".join(document_ids[row] for row in bad[:3])
@@ -147,10 +166,22 @@ def check_queries(query_vectors: Vectors, dim: int) -> Vectors:
             remedy="encode both with the same model",
         )
     queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
-    bad = _not_finite(_lengths(queries))
+    bad = _not_finite(vector_lengths(queries))
     if len(bad):
         raise EvaluationError(f"query vectors aren't finite, the first in row {bad[0]}", remedy="encode them again")
     return queries
+
+
+def paired_products(
+    one: Vectors, owners: npt.NDArray[np.int64], other: npt.NDArray[Any], rows: npt.NDArray[np.int64]
+) -> Vectors:
+    """Returns (n,) float32: the inner product of each `one[owners[i]]` with `other[rows[i]]`, a block at a time."""
+    products = np.empty(len(rows), dtype=np.float32)
+    step = max(1, _GATHERED_BYTES // max(1, one.shape[1] * 8))
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        np.einsum("nd,nd->n", one[owners[block]], other[rows[block]], out=products[block])
+    return products
 
 
 def ranked_documents(found: FoundRows, document_ids: Sequence[str]) -> list[list[RankedDocument]]:
@@ -161,7 +192,7 @@ def ranked_documents(found: FoundRows, document_ids: Sequence[str]) -> list[list
     ]
 
 
-def _lengths(vectors: npt.NDArray[Any]) -> Vectors:
+def vector_lengths(vectors: npt.NDArray[Any]) -> Vectors:
     """Returns each row's length, (n,) float32, block by block."""
     lengths = np.empty(len(vectors), dtype=np.float32)
     for start in range(0, len(vectors), _DOCUMENTS_PER_TILE):
