@@ -43,7 +43,7 @@ MERGES = 4
 TEXTS = 500
 DOCUMENTS = 100_000_000
 WORKERS = (1, 8, 64)
-ROUNDS = 1000
+ROUNDS = 200
 KINDS = {"a quiet core": "quiet_s", "its own core here": "processor_s", "a shared core here": "wall_s"}
 
 Times = Mapping[str, Sequence[float]]

@@ -131,7 +131,29 @@ def simulation(encoding: Mapping[str, Any], scale: Mapping[str, Any]) -> str:
     return table(["blocks", "worker", "workers", "hours, median", "95 % of runs", "over an even share"], rows)
 
 
-TABLES = {each.__name__: each for each in (processor, gpu, vectors, indexes, blocks, simulation)}
+def ray(encoding: Mapping[str, Any], scale: Mapping[str, Any]) -> str:
+    """Returns what a worker of the engine ray needs for each part of its work, and core-hours."""
+    rates = json.loads((HERE / "ray_rates.json").read_text(encoding="utf-8"))
+    each = {f"encode, {rates['encode']['how']}": 1 / rates["encode"]["documents_per_cpu_second"]}
+    for precision in ("float32", "float16"):
+        shard = rates[f"shard_{precision}"]
+        for name in ("write", "read_and_check"):
+            seconds = shard[f"{name}_cpu_seconds"] / shard["documents"]
+            each[f"{name.replace('_', ' ')} a shard, {precision}"] = seconds
+    found = rates["search_1000_queries_top_100"]
+    for name, field in (
+        ("exact top 100 of 1,000 queries", "cpu_seconds_per_block"),
+        ("merge it", "merge_cpu_seconds_per_block"),
+    ):
+        each[f"{name}, blocks of 10,000"] = found[field] / found["documents"]
+    rows = [
+        [name, f"{seconds * 1e6:,.1f}", *(f"{size * seconds / 3600:,.2f}" for size in SIZES)]
+        for name, seconds in each.items()
+    ]
+    return table(["a worker's work", "µs a document", *heads("core-hours")], rows)
+
+
+TABLES = {each.__name__: each for each in (processor, ray, gpu, vectors, indexes, blocks, simulation)}
 
 
 def main() -> None:

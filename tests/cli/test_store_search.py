@@ -55,6 +55,8 @@ def test_mistakes(embedtune, tiny_model):
     assert (place.returncode, "'exact' is none" in place.stderr) == (2, True)
     nothing = embedtune("eval", *words, "--index", "faiss", "--path", "store")
     assert (nothing.returncode, "there is no collection 'documents'" in nothing.stderr) == (2, True)
+    twice = embedtune("eval", *words, "--index", "faiss", "--path", "store", "--engine", "ray")
+    assert (twice.returncode, "encoded and searched in faiss already" in twice.stderr) == (2, True)
     unknown = embedtune("mine", *words, "--index", "fais", "--path", "store", "--out", "mined.json")
     assert (unknown.returncode, "did you mean 'faiss'?" in unknown.stderr) == (2, True)
     published(embedtune, tiny_model, "faiss", "--no-check")
