@@ -106,7 +106,7 @@ def test_what_only_one_side_has_is_said(store, tiny_encoder, small, tmp_path, op
     assert found[0][0].document_id == "it's"
     with opened(changed, strangers=False) as index:
         known = index.search(queries, 9)
-        new = index.vectors[np.array([list(changed).index("新")])]
+        new = index.vectors_of(np.array([list(changed).index("新")]))
     assert [len(one) for one in known] == [9, 9]
     assert not {"it's", "2"} & {document for one in known for document, _ in one}
     assert [document for document, _ in known[0]] == [d for d, _ in _exact(tiny_encoder, small, fewer, queries)[0]]

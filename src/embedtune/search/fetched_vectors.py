@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +30,7 @@ class FetchedVectors:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Places) -> npt.NDArray[Any]:
+    def __getitem__(self, rows: Places) -> Vectors:
         self.load(rows)
         return self._kept[self._place[rows]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -66,7 +66,7 @@ class StoreIndex:
         self.exact = store.exact
         self.place = store.place
         self.recall: float | None = None
-        self.document_ids = [*corpus, *(census.strangers if strangers else ())]
+        self.document_ids: Sequence[str] = [*corpus, *(census.strangers if strangers else ())]
         self._store = store
         self._encoder, self._corpus, self._cache = encoder, corpus, cache
         self._dim = encoder.dim
@@ -74,7 +74,7 @@ class StoreIndex:
         self._stored = census.stored
         self._findable = census.stored if strangers else census.stored - len(census.strangers)
         self._row_of = {document_id: row for row, document_id in enumerate(self.document_ids)}
-        self.vectors = FetchedVectors(self.document_ids, encoder.dim, self._read)
+        self._fetched = FetchedVectors(self.document_ids, encoder.dim, self._read)
 
     def search(self, query_vectors: Vectors, top_k: int) -> list[list[RankedDocument]]:
         """Returns for each row of `query_vectors`, shape (queries, dim), up to `top_k` documents."""
@@ -96,26 +96,31 @@ class StoreIndex:
             self._measure_recall(queries, rows)
         return FoundRows(rows, scores)
 
+    @property
+    def vectors(self) -> Vectors:
+        """Returns all vectors, (documents, dim), read from the store into memory."""
+        return self._fetched[np.arange(len(self.document_ids))]
+
     def vectors_of(self, rows: Places) -> Vectors:
         """Returns the vectors of rows, (n, dim)."""
-        return self.vectors[rows]
+        return self._fetched[rows]
 
     def lengths_of(self, rows: Places) -> Vectors:
         """Returns the length of each row's vector, (n,)."""
-        return vector_lengths(self.vectors[rows])
+        return vector_lengths(self._fetched[rows])
 
     def pair_scores(self, vectors: Vectors, owners: Places, rows: Places) -> Vectors:
         """Returns (n,): the inner product of each `vectors[owners[i]]` with document `rows[i]`, in float32."""
-        self.vectors.load(rows)
-        return paired_products(vectors, owners, self.vectors, rows)
+        unique, places = np.unique(rows, return_inverse=True)
+        return paired_products(vectors, owners, self._fetched[unique], places)
 
     def _search_block(self, queries: Vectors, rows: Places, scores: Vectors) -> None:
         """Fills rows and scores, both (queries, found)."""
         candidates = self._candidates(queries, rows.shape[1])
         owners = np.repeat(np.arange(len(queries)), [len(one) for one in candidates])
         flat = np.array([row for one in candidates for row in one], dtype=np.int64)
-        self.vectors.load(flat)  # at once, before threads ask for some
-        exact = exact_scores(self.vectors.__getitem__, queries, owners, flat)
+        self._fetched.load(flat)  # at once, before threads ask for some
+        exact = exact_scores(self._fetched.__getitem__, queries, owners, flat)
         order = best_first(owners, flat, exact, self.document_ids, rows.shape[1])
         ordered = owners[order]
         column = np.arange(len(order)) - np.searchsorted(ordered, ordered)
