@@ -28,7 +28,7 @@ class EngineOptions(Options):
     )
     cores_per_worker: int = Field(default=1, ge=1, description="ray: processor cores of a worker.")
     block_documents: int = Field(
-        default=10_000, ge=1, description="ray: documents encoded together, and lost if a worker dies."
+        default=10_000, ge=1, description="ray: documents encoded together, and again where a worker dies over them."
     )
     vectors: str | None = Field(
         default=None,

@@ -90,6 +90,7 @@ def search_shards(batch: Batch, queries: ray.ObjectRef[Any], top_k: int, cores: 
             part = VectorIndex(shard.vectors, shard.ids).search_rows(vectors, top_k)
             names |= {row + first_row: shard.ids[row] for row in np.unique(part.rows).tolist()}
             found = merge_found([found, FoundRows(part.rows + first_row, part.scores)], names, top_k)
+            names = {row: names[row] for row in np.unique(found.rows).tolist()}
         error = ""
     except EmbedtuneError as fault:
         error = _told(fault)

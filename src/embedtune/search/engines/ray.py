@@ -53,7 +53,7 @@ def encode_corpus(encoder: Encoder, corpus: Mapping[str, str], cache: EmbeddingC
     if not blocks:
         raise EvaluationError("there are no documents to search")
     connect()
-    workers = workers_of(engine.options, on_gpus=engine.encoder_options.device.partition(":")[0] in ("auto", "cuda"))
+    workers = workers_of(engine.options, on_gpus=job.encoder_options.device in ("auto", "cuda"))
     made = _encode_blocks(blocks, job, workers, cache, document_way(encoder, cache.precision))
     shards = [_ShardPlace(made[block.number]["url"], block.first_row, block.documents) for block in blocks]
     return RayCorpus(shards, list(corpus), made[0]["dim"], workers._replace(gpus=0))
@@ -71,10 +71,11 @@ def _job(corpus: Mapping[str, str], cache: EmbeddingCache, engine: Engine) -> En
     if folder is None:
         raise OptionsError("the engine 'ray' needs a place for vectors", remedy="give --vectors or a cache folder")
     name = Path(engine.encoder_name).expanduser()
+    device = engine.encoder_options.device.partition(":")[0]  # a worker sees no other GPU than its own
     return EncodingJob(
         corpus,
         str(name.absolute()) if name.is_dir() else engine.encoder_name,
-        engine.encoder_options.model_copy(update={"processes": 1}),
+        engine.encoder_options.model_copy(update={"processes": 1, "device": device}),
         str(folder) if "://" in str(folder) else str(Path(folder).absolute()),
         cache.precision,
         engine.options.cores_per_worker,
