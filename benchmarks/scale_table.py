@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
@@ -114,21 +115,21 @@ def blocks(encoding: Mapping[str, Any], scale: Mapping[str, Any]) -> str:
 
 
 def spread(readings: Sequence[float]) -> str:
-    """Returns the lowest, middle and highest reading."""
+    """Returns the lowest reading, the median and the highest."""
     ordered = sorted(readings)
     if len(ordered) == 1:
         return f"{ordered[0]:.2f}"
-    return f"{ordered[0]:.2f} … {ordered[len(ordered) // 2]:.2f} … {ordered[-1]:.2f}"
+    return f"{ordered[0]:.2f} … {median(ordered):.2f} … {ordered[-1]:.2f}"
 
 
 def simulation(encoding: Mapping[str, Any], scale: Mapping[str, Any]) -> str:
-    """Returns the simulated hours."""
+    """Returns the simulated minutes."""
     rows = []
     for row in scale["simulated"]:
-        low, high = (f"{seconds / 3600:.2f}" for seconds in row["interval_s"])
-        hours = [f"{row['median_s'] / 3600:.2f}", f"{low} … {high}"]
-        rows.append([row["block"], row["core"], str(row["workers"]), *hours, f"{row['over_even_share']:+.1%}"])
-    return table(["blocks", "worker", "workers", "hours, median", "95 % of runs", "over an even share"], rows)
+        low, high = (f"{seconds / 60:,.1f}" for seconds in row["interval_s"])
+        minutes = [f"{row['median_s'] / 60:,.1f}", f"{low} … {high}"]
+        rows.append([row["block"], row["core"], str(row["workers"]), *minutes, f"{row['over_even_share']:+.1%}"])
+    return table(["blocks", "worker", "workers", "minutes, median", "95 % of runs", "over an even share"], rows)
 
 
 def ray(encoding: Mapping[str, Any], scale: Mapping[str, Any]) -> str:
