@@ -146,12 +146,13 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     from embedtune.search.ray_cluster import connect
 
     def silent(**_):
-        raise ConnectionError("Failed to connect to Ray cluster at 192.0.2.1:6379\nand more")
+        raise ConnectionError("Failed to connect") from RuntimeError("InvalidAuthToken: no token\nand more")
 
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     monkeypatch.setattr("embedtune.search.ray_cluster.ray.init", silent)
     with pytest.raises(StorageError, match=r"RAY_ADDRESS=192\.0\.2\.1:6379") as caught:
         connect()
+    assert "can't be joined: InvalidAuthToken: no token\n" in str(caught.value)
     assert "unset RAY_ADDRESS" in str(caught.value)
     assert "and more" not in str(caught.value)
 

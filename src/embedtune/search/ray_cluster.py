@@ -36,7 +36,7 @@ class Workers(NamedTuple):
 def connect() -> None:
     """Connects to the cluster at $RAY_ADDRESS, or starts one here; a program that has connected stays so.
 
-    Raises StorageError where the cluster doesn't answer.
+    Raises StorageError where the cluster doesn't answer or refuses.
     """
     if ray.is_initialized():
         return
@@ -49,9 +49,10 @@ def connect() -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **started)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise StorageError(
-            f"the Ray cluster doesn't answer: {str(error).partition(chr(10))[0]}",
+            f"the Ray cluster can't be joined: {str(error.__cause__ or error).partition(chr(10))[0]}",
             where=f"RAY_ADDRESS={address}",
-            remedy="start one with ray start --head, or unset RAY_ADDRESS to use this machine alone",
+            remedy="start one with ray start --head (its token, where it asks for one, goes where Ray's documentation "
+            "says), or unset RAY_ADDRESS to use this machine alone",
         ) from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
