@@ -105,7 +105,9 @@ def main() -> None:
             medians = {name: statistics.median(values) for name, values in cold.items()}
             content[precision]["from disk"] = {"median_s": medians, "readings_s": cold}
     million = [f"short text {row}" for row in range(1_000_000)]
-    content["keys of 1,000,000 texts"] = interleaved({"dedupe and keys": lambda: text_keys(list(dict.fromkeys(million)))})
+    content["keys of 1,000,000 texts"] = interleaved(
+        {"dedupe and keys": lambda: text_keys(list(dict.fromkeys(million)))}
+    )
     write_result(__file__, content)
 
 

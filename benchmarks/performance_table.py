@@ -17,6 +17,7 @@ HEAD = """# Performance
 Made by `benchmarks/performance_table.py` from the JSON files in `benchmarks/`; `make benchmarks SHARED=FOLDER` measures
 all of them again. Contestants take turns in one run; times are medians of at least five rounds unless a line says
 otherwise. A ratio is the peer's time over ours: above 1 we are faster. Absolute times move with the machine.
+[scale.md](scale.md) says what they come to for 10 and 100 million documents.
 """
 
 

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from embedtune.search.reranking import rerank as rerank
     from embedtune.search.retrievers import make_retriever as make_retriever
     from embedtune.search.run import Run as Run
+    from embedtune.search.store_index import opened_index as opened_index
+    from embedtune.search.store_search import StoreSearch as StoreSearch
     from embedtune.search.vector_index import VectorIndex as VectorIndex
     from embedtune.synthesize.filter_rounds import restore_queries as restore_queries
     from embedtune.synthesize.filtering import FilterChoice as FilterChoice
@@ -136,6 +138,8 @@ _HOME_OF = {
     "load_encoder": "models.encoder",
     "load_reranker": "search.reranking",
     "make_retriever": "search.retrievers",
+    "opened_index": "search.store_index",
+    "StoreSearch": "search.store_search",
     "diagnose": "evaluate.false_negatives",
     "merge": "merge.merging",
     "mine_negatives": "mine.mining",

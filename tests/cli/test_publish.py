@@ -8,7 +8,7 @@ from tests.conftest import SAMPLE
 
 from embedtune.artifact import Artifact
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.export.stores.faiss import FAISS_COLLECTION
+from embedtune.search.stores.faiss import FAISS_COLLECTION
 
 EXACT = ("--precision", "float32")
 

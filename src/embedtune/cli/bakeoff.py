@@ -12,6 +12,7 @@ from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.cli.gate import GUARD_HELP
 from embedtune.evaluate.guard_options import GuardOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.pipeline.bakeoff.options import BakeoffOptions
 from embedtune.report.options import PageOptions
@@ -29,6 +30,7 @@ def bakeoff_command(
     page: PageOptions,
     encoder_options: EncoderOptions,
     reranker_options: RerankerOptions,
+    cache_options: CacheOptions,
     guard: Annotated[list[str] | None, typer.Option(help=GUARD_HELP)] = None,
     reranker: Annotated[
         str | None, typer.Option(help="A cross-encoder, a folder or a name on the Hub; without it nothing is reranked.")
@@ -37,9 +39,6 @@ def bakeoff_command(
         Path | None, typer.Option(help="Folder of everything; default: runs/bakeoff- and the dataset's name.")
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait where another run is at work in the folder.")] = False,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Measures cheap and dear remedies, and recommends one.
@@ -51,7 +50,6 @@ def bakeoff_command(
     Example: embedtune bakeoff dataset.json --encoder minilm --guard manuals=manuals.json --budget 30m --out bakeoff
     """
     from embedtune.evaluate.guards import read_guards
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.pipeline.bakeoff.expansion import Bakeoff
     from embedtune.pipeline.bakeoff.running import FIGURES, PAGE, run_bakeoff
     from embedtune.pipeline.bakeoff.table import result_lines
@@ -61,7 +59,7 @@ def bakeoff_command(
     read_guards(guard or [])  # what is wrong with them is said before anything long begins
     places = dict(word.split("=", 1) for word in guard or [])
     folder = out or Path("runs") / f"bakeoff-{dataset_name(dataset)}"
-    workshop = Workshop(EmbeddingCache(cache_dir or default_cache_folder()))
+    workshop = Workshop(cache_options.open())
     asked = Bakeoff(
         str(dataset), encoder, places, reranker, options, guard_options, encoder_options, reranker_options
     )  # fmt: skip

@@ -12,6 +12,7 @@ from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.vector_options import CompressionOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def compress_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     options: CompressionOptions,
     encoder_options: EncoderOptions,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
+    cache_options: CacheOptions,
     json_output: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Measures what int8, binary or shorter vectors would cost.
@@ -40,14 +39,13 @@ def compress_command(
     Example: embedtune compress tuned dataset.json --split test
     """
     from embedtune.export.compression import measure_compression
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
 
     data = RetrievalDataset.read(dataset)
     progress.say(f"{dataset}: {len(data.corpus)} documents")
     encoder = load_encoder(model, encoder_options)
     progress.say(f"{model}: {encoder}")
-    table = measure_compression(encoder, data, options, cache=EmbeddingCache(cache_dir or default_cache_folder()))
+    table = measure_compression(encoder, data, options, cache=cache_options.open())
     typer.echo(json.dumps(table.to_json(), indent=2) if json_output else "\n".join(_words(table)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,12 @@ from embedtune.cli.help import one_of
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.json_format import read_qrels
 from embedtune.errors import OptionsError
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import Encoder, EncoderOptions
 from embedtune.search.engine_options import EngineOptions
 from embedtune.search.indexes import INDEXES
+from embedtune.search.store_search import StoreSearch, refuse_engine
+from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
     from embedtune.evaluate.scores import Scores
@@ -33,6 +37,8 @@ def eval_command(
     dataset: Annotated[Path, typer.Argument(help="Dataset: a JSON file or a folder of tables.", metavar="D")],
     encoder_options: EncoderOptions,
     engine_options: EngineOptions,
+    store_search: StoreSearch,
+    cache_options: CacheOptions,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub.")
     ] = None,
@@ -42,8 +48,9 @@ def eval_command(
     index: Annotated[
         str,
         typer.Option(
-            help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate.",
-            autocompletion=one_of(INDEXES.names),
+            help=f"Index of dense search: {', '.join(INDEXES.names())}; all but exact are approximate. Or the store "
+            f"that publish filled with this encoder: {', '.join(STORES.names())}; no document is encoded then.",
+            autocompletion=one_of(lambda: [*INDEXES.names(), *STORES.names()]),
         ),
     ] = "exact",
     split: Annotated[str, typer.Option(help="Split whose queries are asked; all for every query.")] = "val",
@@ -51,23 +58,19 @@ def eval_command(
     qrels: Annotated[
         Path | None, typer.Option(help="JSON with graded judgements that replace the dataset's own.")
     ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
-    cache_precision: Annotated[
-        str, typer.Option(help="float32, or float16 for half the disk; vectors are then rounded, the first time too.")
-    ] = "float32",
     out: Annotated[Path | None, typer.Option(help="Folder for per-query scores and the run.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an evaluation in --out.")] = False,
 ) -> None:
     """Measures retrieval on a split; prints JSON.
 
     Example: embedtune eval dataset.json --encoder minilm --split test --out runs/base
+
+    In a vector store: embedtune eval dataset.json --encoder minilm --index lancedb --path store
     """
     from embedtune.evaluate.evaluation import EVALUATION, evaluate, write_evaluation
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.search.engine import Engine
     from embedtune.search.retrievers import make_retriever, needs_encoder
+    from embedtune.search.store_index import StoreIndex, opened_index
 
     if out is not None:
         refuse_strangers(out, EVALUATION, overwrite)
@@ -75,6 +78,7 @@ def eval_command(
         raise OptionsError(f"the retriever {retriever!r} needs an encoder", remedy="name one with --encoder")
     if not needs_encoder(retriever) and engine_options.engine != "local":
         raise OptionsError(f"the retriever {retriever!r} has nothing to encode", remedy="leave out --engine")
+    refuse_engine(index, engine_options)
     Engine(engine_options).check()
     data = RetrievalDataset.read(dataset)
     query_count = len(data.split_query_ids(split))
@@ -86,14 +90,22 @@ def eval_command(
 
         loaded = load_encoder(encoder, encoder_options)
         progress.say(f"{encoder}: {loaded}")
-    cache = EmbeddingCache(cache_dir or default_cache_folder(), cache_precision)
+    cache = cache_options.open()
     engine = Engine(engine_options, encoder, encoder_options)
-    ranking = make_retriever(retriever, data.corpus, loaded, cache, index, engine)
-    evaluation = evaluate(data, ranking, split=split, top_k=top_k, qrels=judged)
+    store = None
+    with ExitStack() as stack:
+        searched: str | StoreIndex = index
+        if loaded is not None:
+            searched = stack.enter_context(opened_index(index, store_search, loaded, data.corpus, cache))
+        ranking = make_retriever(retriever, data.corpus, loaded, cache, searched, engine)
+        evaluation = evaluate(data, ranking, split=split, top_k=top_k, qrels=judged)
+        if isinstance(searched, StoreIndex):
+            store = {"place": searched.place, "recall": searched.recall}
     if evaluation.scores.left_out:
         progress.say(f"{len(evaluation.scores.left_out)} queries without a relevant document are left out")
     if loaded is not None:
-        progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")
+        documents = cache.encoded_of["document"]
+        progress.say(f"encoded {cache.encoded} texts, {documents} of them documents; the rest came from {cache.folder}")
     apart = _apart(data, evaluation.scores, loaded)
     if out is not None:
         made_from = {
@@ -104,8 +116,9 @@ def eval_command(
             "top_k": top_k,
             "retriever": retriever,
             "index": index if loaded is not None else None,
+            "store": store,
             "engine": engine_options.engine,
-            "cache_precision": cache_precision if loaded is not None else None,
+            "cache_precision": cache_options.cache_precision if loaded is not None else None,
             "encoder": encoder if loaded is not None else None,
             "encoder_key": None if loaded is None else loaded.cache_key,
             "prompts": None

@@ -16,6 +16,7 @@ from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.export_options import ExportOptions, ProofOptions
 from embedtune.export.exporters import EXPORTERS
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 
 if TYPE_CHECKING:
@@ -50,19 +51,15 @@ def _export_as(format_name: str) -> Callable[..., None]:
         options: ExportOptions,
         proof_options: ProofOptions,
         encoder_options: EncoderOptions,
+        cache_options: CacheOptions,
         format: Annotated[  # noqa: A002
             str, typer.Option(_FLAG, help=f"{', '.join(EXPORTERS.names())}.", autocompletion=one_of(EXPORTERS.names))
         ] = _DEFAULT,
-        cache_dir: Annotated[
-            Path | None,
-            typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
-        ] = None,
         force: Annotated[bool, typer.Option("--force", help="Write it although it doesn't keep the limits.")] = False,
         overwrite: Annotated[bool, typer.Option(help="Replace an exported model in --out.")] = False,
         json_output: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     ) -> None:
         from embedtune.export.exporting import ExportRefusedError, export
-        from embedtune.models.cache import EmbeddingCache, default_cache_folder
 
         dataset = RetrievalDataset.read(data)
         made_from = {"dataset": str(data), "dataset_sha256": dataset.content_hash()}
@@ -75,7 +72,7 @@ def _export_as(format_name: str) -> Callable[..., None]:
                 options=options,
                 proof_options=proof_options,
                 encoder_options=encoder_options,
-                cache=EmbeddingCache(cache_dir or default_cache_folder()),
+                cache=cache_options.open(),
                 made_from=made_from,
                 force=force,
                 overwrite=overwrite,

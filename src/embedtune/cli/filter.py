@@ -14,6 +14,7 @@ from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import StorageError
 from embedtune.language.options import LanguageOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.synthesize.filter_rounds import restore_queries
@@ -37,15 +38,13 @@ def filter_command(
     flags: Options,
     encoder_options: EncoderOptions,
     language_options: LanguageOptions,
+    cache_options: CacheOptions,
     out: Annotated[Path, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")],
     encoder: Annotated[
         str | None, typer.Option(help="minilm, a model folder, or a name on the Hugging Face Hub; to find documents.")
     ] = None,
     reranker: Annotated[
         str | None, typer.Option(help="A cross-encoder's folder or name on the Hub, to score pairs.")
-    ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
     ] = None,
     replies_dir: Annotated[
         Path | None, typer.Option(help="Folder of a language model's replies; default: beside the cached vectors.")
@@ -70,7 +69,7 @@ def filter_command(
         restored.write(out)
         progress.say(f"wrote {out}: {len(restored.queries):,} queries, {len(data.queries):,} before")
         return
-    models = _models(encoder, encoder_options, reranker, language_options, cache_dir, replies_dir)
+    models = _models(encoder, encoder_options, reranker, language_options, cache_options, replies_dir)
     report = filter_queries(data, _chosen(choice, flags), choice=choice, models=models)
     report.dataset.write(out)
     typer.echo(_as_json(out, report) if json_output else "\n".join(report.words()))
@@ -91,13 +90,11 @@ def _models(
     encoder_options: EncoderOptions,
     reranker: str | None,
     language_options: LanguageOptions,
-    cache_dir: Path | None,
+    cache_options: CacheOptions,
     replies_dir: Path | None,
 ) -> FilterModels:
     """Returns the models that were named; what wasn't named isn't loaded."""
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
-
-    loaded: dict[str, Any] = {"cache": EmbeddingCache(cache_dir or default_cache_folder())}
+    loaded: dict[str, Any] = {"cache": cache_options.open()}
     if encoder is not None:
         from embedtune.models.encoder import load_encoder
 

@@ -12,6 +12,7 @@ from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.guard_options import GateOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 
 __all__ = ["GUARD_HELP", "REFUSED", "gate_command"]
@@ -30,10 +31,8 @@ def gate_command(
     tuned: Annotated[str, typer.Option(help="The model that is to replace it.")],
     options: GateOptions,
     encoder_options: EncoderOptions,
+    cache_options: CacheOptions,
     guard: Annotated[list[str] | None, typer.Option(help=GUARD_HELP)] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Refuses a tuned model without a shown gain, or with a loss.
@@ -44,12 +43,11 @@ def gate_command(
     """
     from embedtune.evaluate.gate import gate
     from embedtune.evaluate.guards import read_guards
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
 
     guards = read_guards(guard or [])
     data = RetrievalDataset.read(dataset)
-    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    cache = cache_options.open()
     models = [load_encoder(name, encoder_options) for name in (base, tuned)]
     verdict = gate(data, *models, guards=guards, options=options, cache=cache)
     progress.say(f"encoded {cache.encoded} texts, the rest came from {cache.folder}")

@@ -15,6 +15,7 @@ from embedtune.cli.gate import GUARD_HELP, REFUSED
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError
 from embedtune.merge.options import ChooseOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 
 __all__ = ["merge_command"]
@@ -27,6 +28,7 @@ def merge_command(
     out: Annotated[Path, typer.Option(help="Folder for the merged model.")],
     options: ChooseOptions,
     encoder_options: EncoderOptions,
+    cache_options: CacheOptions,
     dataset: Annotated[
         Path | None, typer.Argument(help="Dataset that --select chooses by; may be left out without it.", metavar="D")
     ] = None,
@@ -38,9 +40,6 @@ def merge_command(
         bool, typer.Option(help="Try the --grid on val and the guards, and take the best that keeps the guards.")
     ] = False,
     guard: Annotated[list[str] | None, typer.Option(help=GUARD_HELP)] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a model in --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -55,7 +54,6 @@ def merge_command(
     from embedtune.evaluate.guards import read_guards
     from embedtune.merge.choosing import choose_weight
     from embedtune.merge.merging import equal_weights, merge
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.tuned import TUNED_MODEL
 
     refuse_strangers(out, TUNED_MODEL, overwrite)
@@ -70,7 +68,7 @@ def merge_command(
             )
         guards = read_guards(guard or [])
         data = RetrievalDataset.read(dataset)
-        cache = EmbeddingCache(cache_dir or default_cache_folder())
+        cache = cache_options.open()
         choice = choose_weight(
             data, base, tuned, guards=guards, options=options, encoder_options=encoder_options, cache=cache
         )

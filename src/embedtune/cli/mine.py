@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from embedtune import progress
 from embedtune.cli.flags import command
+from embedtune.cli.help import one_of
 from embedtune.data.checks.finding import counted, snippet
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.errors import OptionsError, StorageError
+from embedtune.errors import OptionsError, StorageError, describe_unknown
 from embedtune.evaluate.doctor_options import DoctorOptions
 from embedtune.language.options import LanguageOptions
 from embedtune.mine.options import MineOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.search.engine_options import EngineOptions
 from embedtune.search.reranker_options import RerankerOptions
+from embedtune.search.store_search import StoreSearch, is_store, refuse_engine
+from embedtune.search.stores import STORES
 
 if TYPE_CHECKING:
     from embedtune.evaluate.false_negatives import Diagnosis
@@ -41,6 +45,8 @@ def mine_command(
     reranker_options: RerankerOptions,
     language_options: LanguageOptions,
     doctor_options: DoctorOptions,
+    store_search: StoreSearch,
+    cache_options: CacheOptions,
     out: Annotated[
         Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
     ] = None,
@@ -55,9 +61,14 @@ def mine_command(
             "--diagnose", help="Look for false negatives: among those mined or, without --out, the dataset's own."
         ),
     ] = False,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
+    index: Annotated[
+        str,
+        typer.Option(
+            help="exact, or the store that publish filled with this encoder and that finds the dense candidates: "
+            f"{', '.join(STORES.names())}; no document is encoded then, except for --diagnose.",
+            autocompletion=one_of(lambda: ["exact", *STORES.names()]),
+        ),
+    ] = "exact",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -71,23 +82,33 @@ def mine_command(
     from embedtune.evaluate.false_negatives import diagnose
     from embedtune.mine.mining import mine_negatives
     from embedtune.mine.written import with_negatives
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.models.encoder import load_encoder
     from embedtune.search.engine import Engine
+    from embedtune.search.store_index import StoreIndex, opened_index
 
+    if index != "exact" and not is_store(index):
+        raise OptionsError(describe_unknown("index", index, ["exact", *STORES.names()]))
+    refuse_engine(index, engine_options)
     engine = Engine(engine_options, encoder, encoder_options)
     engine.check()
     _refuse_nonsense(options, out, dataset, overwrite=overwrite, diagnosed=diagnosed, teachers=bool(rerank) + judge)
     data = RetrievalDataset.read(dataset)
     own = set(data.split_query_ids(split))
     teacher = _teacher(rerank, judge, reranker_options, language_options)
-    loaded, cache = load_encoder(encoder, encoder_options), EmbeddingCache(cache_dir or default_cache_folder())
+    loaded, cache = load_encoder(encoder, encoder_options), cache_options.open()
     report = None
     if out is not None:
-        report = mine_negatives(data, loaded, split=split, cache=cache, options=options, teacher=teacher, engine=engine)
+        with opened_index(index, store_search, loaded, data.corpus, cache, strangers=False) as searched:
+            words: dict[str, Any] = {"cache": cache, "options": options, "teacher": teacher, "engine": engine}
+            words["stored"] = searched if isinstance(searched, StoreIndex) else None
+            report = mine_negatives(data, loaded, split=split, **words)
         data = with_negatives(data, report)
         data.write(out)
-        progress.say(f"wrote {out}; encoded {cache.encoded} texts, the rest came from {cache.folder}")
+        documents = cache.encoded_of["document"]
+        progress.say(
+            f"wrote {out}; encoded {cache.encoded} texts, {documents} of them documents; the rest came from "
+            f"{cache.folder}"
+        )
     diagnosis = None
     if diagnosed:
         negatives = {query_id: documents for query_id, documents in data.negative_docs.items() if query_id in own}

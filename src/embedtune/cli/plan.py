@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedtune.cli.flags import command
-from embedtune.cli.run import CACHE_HELP, OUT_HELP, SET_HELP, padded, run_place
+from embedtune.cli.run import OUT_HELP, SET_HELP, padded, replies_folder, run_place
+from embedtune.models.cache_options import CacheOptions
 
 if TYPE_CHECKING:
     from embedtune.pipeline.estimating import Estimate
@@ -28,6 +29,7 @@ Estimates = Mapping[str, "Estimate"]
 @command
 def plan_command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as embedtune init writes one.", metavar="RECIPE")],
+    cache_options: CacheOptions,
     changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
     estimate: Annotated[
@@ -37,7 +39,6 @@ def plan_command(
             help="Estimate time, memory and money; loads the model for some seconds where it wasn't measured before.",
         ),
     ] = True,
-    cache_dir: Annotated[Path | None, typer.Option(help=CACHE_HELP)] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Shows which steps are done, which are to do, why, and what they will take.
@@ -52,11 +53,9 @@ def plan_command(
     planned = plan(Recipe.read(recipe, changes or ()), folder)
     estimates: Estimates = {}
     if estimate:
-        from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.pipeline.estimating import Estimator
 
-        cache = EmbeddingCache(cache_dir or default_cache_folder())
-        estimates = Estimator(folder, cache, cache_dir and cache_dir / "replies").estimate(planned)
+        estimates = Estimator(folder, cache_options.open(), replies_folder(cache_options)).estimate(planned)
     if json_output:
         fields = [_fields(one, estimates.get(one.step.name)) for one in planned]
         typer.echo(json.dumps(fields, ensure_ascii=False, indent=2))

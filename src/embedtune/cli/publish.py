@@ -13,10 +13,11 @@ from embedtune import progress
 from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.export.stores import DEFAULT_STORE, STORES
 from embedtune.export.vector_options import PublishOptions
-from embedtune.export.vector_store import StoreOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
+from embedtune.search.stores import DEFAULT_STORE, STORES
+from embedtune.search.vector_store import StoreOptions
 
 if TYPE_CHECKING:
     from embedtune.export.publishing import PublishReport
@@ -49,24 +50,20 @@ def _publish_to(store_name: str) -> Callable[..., None]:
         options: StoreOptions,
         publish_options: PublishOptions,
         encoder_options: EncoderOptions,
+        cache_options: CacheOptions,
         to: Annotated[
             str, typer.Option(_FLAG, help=f"{', '.join(STORES.names())}.", autocompletion=one_of(STORES.names))
         ] = DEFAULT_STORE,
-        cache_dir: Annotated[
-            Path | None,
-            typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
-        ] = None,
         json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     ) -> None:
         from embedtune.export.publishing import publish
-        from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.models.encoder import load_encoder
 
         data = RetrievalDataset.read(dataset)
         progress.say(f"{dataset}: {len(data.corpus)} documents")
         encoder = load_encoder(model, encoder_options)
         progress.say(f"{model}: {encoder}")
-        cache = EmbeddingCache(cache_dir or default_cache_folder())
+        cache = cache_options.open()
         report = publish(encoder, data, to, options, publish_options, cache=cache)
         typer.echo(json.dumps(report.to_json(), indent=2) if json_output else "\n".join(_words(report)))
         if not report.passed:

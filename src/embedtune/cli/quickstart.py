@@ -11,7 +11,7 @@ import typer
 from embedtune import progress
 from embedtune.cli.flags import command
 from embedtune.data.converters.docstrings import DocstringOptions
-from embedtune.models.cache import EmbeddingCache, default_cache_folder
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.pipeline.quickstart import QuickstartOptions, QuickstartSummary, quickstart
 
@@ -25,12 +25,10 @@ def quickstart_command(
     options: QuickstartOptions,
     docstring_options: DocstringOptions,
     encoder_options: EncoderOptions,
+    cache_options: CacheOptions,
     out: Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")] = Path(
         "runs/quickstart"
     ),
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache.")
-    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
 ) -> None:
     """Tunes a model on docstrings and measures the gain.
@@ -39,7 +37,7 @@ def quickstart_command(
 
     Example: embedtune quickstart --documents 1000 --out runs/quickstart
     """
-    cache = EmbeddingCache(cache_dir or default_cache_folder())
+    cache = cache_options.open()
     summary = quickstart(out, options, docstring_options, encoder_options, cache)
     if json_output:
         typer.echo(json.dumps(summary.content, ensure_ascii=False, indent=2))

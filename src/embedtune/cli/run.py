@@ -12,26 +12,26 @@ from rich.cells import cell_len
 
 from embedtune import progress
 from embedtune.cli.flags import command
+from embedtune.models.cache_options import CacheOptions
 
 if TYPE_CHECKING:
     from embedtune.pipeline.running import FinishedStep
 
-__all__ = ["CACHE_HELP", "OUT_HELP", "SET_HELP", "padded", "run_command", "run_place"]
+__all__ = ["OUT_HELP", "SET_HELP", "padded", "replies_folder", "run_command", "run_place"]
 
 _REFUSED = 3
 _NAME = 14
 SET_HELP = "KEY=VALUE: change the recipe, such as train.learning_rate=1e-5 or data=mine.json; repeatable."
-CACHE_HELP = "Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."
 OUT_HELP = "Folder of the run; default: runs/ and the recipe's name."
 
 
 @command
 def run_command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as embedtune init writes one.", metavar="RECIPE")],
+    cache_options: CacheOptions,
     changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
     wait: Annotated[bool, typer.Option(help="Wait where another run is at work in the folder.")] = False,
-    cache_dir: Annotated[Path | None, typer.Option(help=CACHE_HELP)] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print every step's outcome as JSON.")] = False,
 ) -> None:
     """Does a recipe's steps; what is finished isn't done again.
@@ -40,7 +40,6 @@ def run_command(
 
     Example: embedtune run recipe.yaml --out runs/first
     """
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
     from embedtune.pipeline.recipe import Recipe
     from embedtune.pipeline.run_folder import RunFolder
     from embedtune.pipeline.running import run_recipe
@@ -48,8 +47,7 @@ def run_command(
 
     read = Recipe.read(recipe, changes or ())
     folder = run_place(recipe, out)
-    replies = None if cache_dir is None else cache_dir / "replies"
-    workshop = Workshop(EmbeddingCache(cache_dir or default_cache_folder()), replies)
+    workshop = Workshop(cache_options.open(), replies_folder(cache_options))
     finished = run_recipe(read, RunFolder(folder), workshop, wait=wait)
     if json_output:
         typer.echo(json.dumps([asdict(one) for one in finished], ensure_ascii=False, indent=2))
@@ -63,6 +61,11 @@ def run_command(
 def padded(text: str, width: int) -> str:
     """Returns the text with blanks up to a width on the screen, where a Chinese character takes two places."""
     return text + " " * max(0, width - cell_len(text))
+
+
+def replies_folder(options: CacheOptions) -> Path | None:
+    """Returns where a language model's replies are kept; None for the user's cache."""
+    return None if options.cache_dir is None else options.cache_dir / "replies"
 
 
 def run_place(recipe: Path, out: Path | None) -> Path:

@@ -21,6 +21,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.replay import ReplayOptions, with_replay
 from embedtune.data.training_set import TrainingSet
 from embedtune.merge.options import ChooseOptions
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.train.methods import METHODS
@@ -52,6 +53,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
         replay_options: ReplayOptions,
         options: Options,
         encoder_options: EncoderOptions,
+        cache_options: CacheOptions,
         method: Annotated[
             str, typer.Option(_FLAG, help=f"{', '.join(METHODS.names())}.", autocompletion=one_of(METHODS.names))
         ] = _DEFAULT,
@@ -70,10 +72,6 @@ def _train_by(method_name: str) -> Callable[..., None]:
         gate: Annotated[
             bool, typer.Option("--gate/--no-gate", help="Without it the tuned model comes out unmixed and unjudged.")
         ] = True,
-        cache_dir: Annotated[
-            Path | None,
-            typer.Option(help="Folder of cached vectors; default: $EMBEDTUNE_CACHE_DIR or the user's cache."),
-        ] = None,
         num_processes: Annotated[
             int,
             typer.Option(
@@ -86,7 +84,6 @@ def _train_by(method_name: str) -> Callable[..., None]:
         json_output: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     ) -> None:
         from embedtune.evaluate.guards import guards_or_general, read_guards
-        from embedtune.models.cache import EmbeddingCache, default_cache_folder
         from embedtune.models.tuned import TUNED_MODEL
         from embedtune.pipeline.gated_training import GatedTraining, train_alone, train_and_gate
         from embedtune.train.together import leave
@@ -117,7 +114,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
             encoder_options=encoder_options,
             choose=choose,
             guards=guards,
-            cache=EmbeddingCache(cache_dir or default_cache_folder()),
+            cache=cache_options.open(),
             made_from=made_from,
             mixing=merge,
             overwrite=overwrite,

@@ -12,11 +12,13 @@ import numpy as np
 from embedtune import progress
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.export.search_check import SearchCheck, check_search
-from embedtune.export.stores import STORES
 from embedtune.export.vector_options import PublishOptions
-from embedtune.export.vector_store import DocumentBatch, StoreOptions, VectorStore, check_characters, content_hash
 from embedtune.models.cache import EmbeddingCache
+from embedtune.models.document_key import DocumentKeys
 from embedtune.models.encoder import Encoder, Vectors
+from embedtune.search.stamp import Stamp
+from embedtune.search.stores import STORES
+from embedtune.search.vector_store import DocumentBatch, StoreOptions, VectorStore, check_characters
 
 __all__ = ["PublishReport", "publish"]
 
@@ -65,8 +67,8 @@ def publish(
 ) -> PublishReport:
     """Brings a collection to the state of the dataset's corpus and returns what that took.
 
-    A document whose id, text and vector are there already isn't written again, so a publish that
-    was killed goes on, and one that is repeated writes nothing. `to` names one of export/stores.
+    A document whose id, text, vector and encoder are there already isn't written again, so a publish that
+    was killed goes on, and one that is repeated writes nothing. `to` names one of search/stores.
     A dataset without documents isn't searched.
     Raises StorageError where the store can't be reached, is of other dimensions, or is read-only.
     """
@@ -82,7 +84,7 @@ def publish(
         vectors = cache.encode_corpus(encoder, dataset.corpus)
         query_vectors = cache.encode(encoder, queries, "query")
         timed.done("encode")
-        plan = _plan(store, dataset.corpus, vectors)
+        plan = _plan(store, dataset.corpus, vectors, DocumentKeys(encoder, dataset.corpus))
         _write(store, dataset.corpus, vectors, plan, options)
         store.finish()
         timed.done("write")
@@ -112,7 +114,7 @@ def publish(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Rows of the corpus to write, their hashes, and the ids that aren't in it."""
+    """Rows of the corpus to write, the stamps of all, and the ids that aren't in it."""
 
     content_hashes: Sequence[str]
     new: Sequence[int]
@@ -120,10 +122,11 @@ class _Plan:
     missing: Sequence[str]
 
 
-def _plan(store: VectorStore, corpus: Mapping[str, str], vectors: Vectors) -> _Plan:
+def _plan(store: VectorStore, corpus: Mapping[str, str], vectors: Vectors, keys: DocumentKeys) -> _Plan:
     exact = np.ascontiguousarray(vectors, dtype="<f4")
     wanted = [
-        content_hash(document_id, text, exact[row].tobytes()) for row, (document_id, text) in enumerate(corpus.items())
+        str(Stamp.of(document_id, text, exact[row].tobytes(), keys[document_id]))
+        for row, (document_id, text) in enumerate(corpus.items())
     ]
     there = dict(store.content_hashes())
     new = [row for row, document_id in enumerate(corpus) if document_id not in there]

@@ -13,10 +13,10 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.evaluate.comparison import compare
 from embedtune.evaluate.evaluation import evaluate
 from embedtune.export.ranked import Ranked
-from embedtune.export.vector_store import VectorStore
 from embedtune.models.encoder import Vectors
 from embedtune.search.run import RankedDocument, RowRankings, Run
 from embedtune.search.vector_index import VectorIndex
+from embedtune.search.vector_store import VectorStore
 
 __all__ = ["Judged", "SearchCheck", "check_search"]
 

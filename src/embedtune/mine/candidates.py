@@ -13,7 +13,7 @@ from embedtune.data.dataset import RetrievalDataset
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.search.bm25 import BM25Retriever
-from embedtune.search.engine import Engine
+from embedtune.search.engine import EncodedCorpus, Engine
 from embedtune.search.fusion import fuse
 from embedtune.search.run import RankedDocument, Run
 from embedtune.search.vector_index import FoundRows, ranked_documents
@@ -47,10 +47,11 @@ class CandidateFinder:
         encoder: Encoder,
         cache: EmbeddingCache,
         engine: Engine | None = None,
+        stored: EncodedCorpus | None = None,
     ) -> None:
         self.dataset = dataset
         self.query_ids = list(query_ids)
-        self.documents = (engine or Engine()).encode_corpus(encoder, dataset.corpus, cache)
+        self.documents = stored or (engine or Engine()).encode_corpus(encoder, dataset.corpus, cache)
         self.document_ids = self.documents.document_ids
         self.place = {document_id: place for place, document_id in enumerate(self.document_ids)}
         self.query_vectors = cache.encode(encoder, [dataset.queries[query_id] for query_id in query_ids], "query")

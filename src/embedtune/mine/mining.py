@@ -18,6 +18,7 @@ from embedtune.mine.teacher import Teacher
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.search.engine import Engine
+from embedtune.search.store_index import StoreIndex
 
 __all__ = ["mine_negatives"]
 
@@ -36,6 +37,7 @@ def mine_negatives(
     options: MineOptions | None = None,
     teacher: Teacher | None = None,
     engine: Engine | None = None,
+    stored: StoreIndex | None = None,
 ) -> MiningReport:
     """Returns for each query of the split documents that look relevant to it and aren't.
 
@@ -44,12 +46,13 @@ def mine_negatives(
     same, one without text. A query without a relevant document gets none. Prompts are the
     encoder's own, as in evaluation; vectors are the cache's, whose key holds the weights. With
     a teacher also out is what it finds as relevant as the query's lowest-scored positive. `engine`
-    says where documents are encoded and searched.
+    says where documents are encoded and searched. With `stored`, opened without strangers, a vector
+    store finds the dense candidates, and no document is encoded.
     """
     options = options or MineOptions()
     options.check()
     query_ids = [query_id for query_id in dataset.split_query_ids(split) if dataset.positives(query_id)]
-    finder = CandidateFinder(dataset, query_ids, encoder, cache or EmbeddingCache(None), engine)
+    finder = CandidateFinder(dataset, query_ids, encoder, cache or EmbeddingCache(None), engine, stored)
     return _Mining(dataset, split, finder, options, teacher).run()
 
 

@@ -80,8 +80,11 @@ class EmbeddingCache:
         if isinstance(encoder, TunedEncoder):
             return encoder.finish(self.encode(encoder.base, texts, kind), kind)
         unique = list(dict.fromkeys(texts))
-        first_place = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))
-        places = np.fromiter(map(first_place.__getitem__, unique), dtype=np.int64, count=len(unique))
+        first_place: dict[str, int] = {}
+        places = np.arange(len(unique))
+        if len(unique) < len(texts):
+            first_place = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))
+            places = np.fromiter(map(first_place.__getitem__, unique), dtype=np.int64, count=len(unique))
         vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
         store = None if self.folder is None else _Store(self.folder, encoder, kind, self.precision)
         keys = text_keys(unique if store is not None else [])

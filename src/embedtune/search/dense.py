@@ -8,10 +8,11 @@ from embedtune import progress
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import Encoder
 from embedtune.options import Options
-from embedtune.search.engine import Engine
+from embedtune.search.engine import EncodedCorpus, Engine
 from embedtune.search.index import Index, build_index, recall_against_exact
 from embedtune.search.indexes import INDEXES
 from embedtune.search.run import RowRankings, Run
+from embedtune.search.store_index import StoreIndex
 
 __all__ = ["DenseRetriever"]
 
@@ -25,6 +26,7 @@ class DenseRetriever:
     `index` names one of search/indexes. Where it is approximate, its recall against exact
     search is measured on a sample of the first queries, kept in `recall` and said. `engine` says
     where documents are encoded and, by the exact index, searched; an approximate one is built here.
+    Or `index` is a collection in a vector store: then no document is encoded, and it measures its recall.
     """
 
     name = "dense"
@@ -34,17 +36,21 @@ class DenseRetriever:
         encoder: Encoder,
         corpus: Mapping[str, str],
         cache: EmbeddingCache,
-        index: str = "exact",
+        index: str | StoreIndex = "exact",
         index_options: Options | None = None,
         engine: Engine | None = None,
     ) -> None:
-        INDEXES.load(index)  # an unknown name is said before the encoding
         self.encoder = encoder
         self.cache = cache
         self.recall: float | None = None
+        self._index: Index | None = None
+        self._documents: EncodedCorpus
+        if isinstance(index, StoreIndex):
+            self._documents = index
+            return
+        INDEXES.load(index)  # an unknown name is said before the encoding
         self._documents = (engine or Engine()).encode_corpus(encoder, corpus, cache)
         self._index_name = index
-        self._index: Index | None = None
         if index != "exact":
             self._index = build_index(index, self._documents.vectors, self._documents.document_ids, index_options)
 
@@ -52,6 +58,8 @@ class DenseRetriever:
         """Returns the `top_k` best documents of each query."""
         vectors = self.cache.encode(self.encoder, list(queries.values()), "query")
         found = (self._index or self._documents).search_rows(vectors, top_k)
+        if isinstance(self._documents, StoreIndex):
+            self.recall = self._documents.recall
         if self._index is not None and self.recall is None and len(queries):
             self.recall = recall_against_exact(
                 self._index, self._documents.vectors, vectors, top_k, sample=_SAMPLE, seed=_SEED

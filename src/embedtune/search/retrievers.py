@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from embedtune.errors import OptionsError, describe_unknown
 from embedtune.models.cache import EmbeddingCache
@@ -11,6 +11,9 @@ from embedtune.models.encoder import Encoder
 from embedtune.search.bm25 import BM25Retriever
 from embedtune.search.engine import Engine
 from embedtune.search.fusion import HybridRetriever, Retriever
+
+if TYPE_CHECKING:
+    from embedtune.search.store_index import StoreIndex
 
 __all__ = ["RetrieverName", "make_retriever", "needs_encoder"]
 
@@ -29,13 +32,14 @@ def make_retriever(
     corpus: Mapping[str, str],
     encoder: Encoder | None = None,
     cache: EmbeddingCache | None = None,
-    index: str = "exact",
+    index: str | StoreIndex = "exact",
     engine: Engine | None = None,
 ) -> Retriever:
     """Returns a retriever over the corpus; dense and hybrid encode it, through the cache if given.
 
-    `index` names what dense search uses, see search/indexes; `engine` where it is done. Raises
-    OptionsError for an unknown name, or for a retriever that needs an encoder and has none.
+    `index` names what dense search uses, see search/indexes, or is a collection in a vector store,
+    whose documents aren't encoded; `engine` says where it is done. Raises OptionsError for an
+    unknown name, or for a retriever that needs an encoder and has none.
     """
     if not needs_encoder(name):
         return BM25Retriever(corpus)

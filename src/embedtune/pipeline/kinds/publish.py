@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import Field
 
 from embedtune.artifact import write_text_whole
-from embedtune.export.stores import DEFAULT_STORE, STORES
 from embedtune.export.vector_options import PublishOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
+from embedtune.search.stores import DEFAULT_STORE, STORES
 
 __all__ = ["STEP", "PublishStep"]
 

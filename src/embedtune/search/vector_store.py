@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,20 +19,20 @@ __all__ = [
     "COLLECTION_REMEDY",
     "DocumentBatch",
     "StoreOptions",
+    "StoredVectors",
     "VectorStore",
     "check_characters",
     "check_dim",
     "check_fields",
     "chosen_place",
-    "content_hash",
     "first_line",
     "make_folder",
+    "no_collection",
     "not_done",
     "stopped_answering",
 ]
 
 COLLECTION_REMEDY = "name another --collection, or delete this one with the store's own tools"
-_HASH_BYTES = 16
 
 
 class StoreOptions(Options):
@@ -47,11 +46,18 @@ class StoreOptions(Options):
 
 
 class DocumentBatch(NamedTuple):
-    """Documents to write: ids, texts, a hash of each one's content, and vectors (documents, dim)."""
+    """Documents to write: ids, texts, their stamps as texts (see Stamp), and vectors (documents, dim)."""
 
     ids: Sequence[str]
     texts: Sequence[str]
     content_hashes: Sequence[str]
+    vectors: Vectors
+
+
+class StoredVectors(NamedTuple):
+    """Ids of documents and their vectors, (documents, dim), as a collection has them."""
+
+    ids: Sequence[str]
     vectors: Vectors
 
 
@@ -66,7 +72,13 @@ class VectorStore(Protocol):
     exact: bool
 
     def content_hashes(self) -> Iterator[tuple[str, str]]:
-        """Yields the id and the content hash of every document that is there, in any order."""
+        """Yields the id and the stamp of every document that is there, in any order."""
+
+    def vectors(self) -> Iterator[StoredVectors]:
+        """Yields all documents that can be found by a search, a part at a time, in any order."""
+
+    def fetch(self, ids: Sequence[str]) -> StoredVectors:
+        """Returns those of these documents that are there, in any order."""
 
     def write(self, batch: DocumentBatch, *, replacing: bool) -> None:
         """Writes documents that are new, or with `replacing` those whose ids are there already.
@@ -85,15 +97,6 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Lets go of files and connections."""
-
-
-def content_hash(document_id: str, text: str, vector: bytes) -> str:
-    """Returns 32 hexadecimal digits that stand for a document's id, text and vector."""
-    digest = hashlib.blake2b(digest_size=_HASH_BYTES)
-    for part in (document_id.encode(), text.encode(), vector):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
 
 
 def check_characters(corpus: Mapping[str, str]) -> None:
@@ -159,6 +162,15 @@ def chosen_place(path: Path | None, url: str | None) -> str:
             remedy="put the token into the environment; the help text of --url says where",
         )
     return str(path if path is not None else url)
+
+
+def no_collection(collection: str, place: str) -> StorageError:
+    """Returns the error of a collection that is to be searched and isn't there."""
+    return StorageError(
+        f"there is no collection {collection!r} to search",
+        where=place,
+        remedy="name another --collection or place, or fill this one with embedtune publish",
+    )
 
 
 def not_done(store: str, place: str, words: str) -> StorageError:

@@ -16,17 +16,19 @@ from lancedb.index import IvfFlat
 from pydantic import Field
 
 from embedtune.errors import OptionsError
-from embedtune.export.vector_store import (
+from embedtune.models.encoder import Vectors
+from embedtune.search.run import RankedDocument
+from embedtune.search.vector_store import (
     DocumentBatch,
+    StoredVectors,
     StoreOptions,
     check_dim,
     check_fields,
     first_line,
     make_folder,
+    no_collection,
     not_done,
 )
-from embedtune.models.encoder import Vectors
-from embedtune.search.run import RankedDocument
 
 __all__ = ["OPTIONS", "LanceStore", "LanceStoreOptions", "open_store"]
 
@@ -48,28 +50,38 @@ class LanceStoreOptions(StoreOptions):
 OPTIONS = LanceStoreOptions
 
 
-def open_store(options: LanceStoreOptions, dim: int) -> LanceStore:
-    """Returns the table, made where it is new; raises StorageError for one of other dimensions."""
+def open_store(options: LanceStoreOptions, dim: int, *, existing: bool = False) -> LanceStore:
+    """Returns the table, made where it is new unless `existing`; raises StorageError for one of other dimensions."""
     if options.path is None:
         raise OptionsError("no place for the database was named", remedy="name a folder with --path")
-    return LanceStore(options, options.path, dim)
+    if existing and not options.path.is_dir():
+        raise no_collection(options.collection, str(options.path))
+    return LanceStore(options, options.path, dim, existing=existing)
 
 
 class LanceStore:
     """A table with id, text, content_hash and vector; every batch is a version of its own."""
 
-    def __init__(self, options: LanceStoreOptions, path: Path, dim: int) -> None:
-        self.index = options.index
-        self.exact = options.index == "flat"
+    def __init__(self, options: LanceStoreOptions, path: Path, dim: int, *, existing: bool) -> None:
+        self.index: str = options.index
         self.place = f"{path} ({options.collection})"
         self._dim = dim
         make_folder(path)
         with self._errors():
             database = lancedb.connect(str(path))
             known = options.collection in _table_names(database)
+            if existing and not known:
+                raise no_collection(options.collection, self.place)
             make = database.open_table if known else partial(database.create_table, schema=_schema(dim))
             self._table = make(options.collection)
+            if existing:
+                self.index = "ivf" if self._built() else "flat"
+        self.exact = self.index == "flat"
         self._check(options.collection)
+
+    def _built(self) -> list[str]:
+        """Returns the names of the indexes of the vectors."""
+        return [index.name for index in self._table.list_indices() if index.columns == ["vector"]]
 
     def _check(self, collection: str) -> None:
         schema = self._table.schema
@@ -86,10 +98,34 @@ class LanceStore:
             raise not_done("LanceDB", self.place, first_line(error)) from error
 
     def content_hashes(self) -> Iterator[tuple[str, str]]:
-        """Yields the id and the content hash of every document."""
+        """Yields the id and the stamp of every document."""
+        for batch in self._batches("content_hash"):
+            yield from zip(batch["id"].to_pylist(), batch["content_hash"].to_pylist(), strict=True)
+
+    def vectors(self) -> Iterator[StoredVectors]:
+        """Yields all documents."""
+        for batch in self._batches("vector"):
+            yield self._stored(batch)
+
+    def fetch(self, ids: Sequence[str]) -> StoredVectors:
+        """Returns those of these documents that are there."""
+        parts = [
+            self._stored(batch)
+            for start in range(0, len(ids), _ROWS_AT_ONCE)
+            for batch in self._batches("vector", where=_among(ids[start : start + _ROWS_AT_ONCE]))
+        ]
+        vectors = [np.empty((0, self._dim), dtype=np.float32), *(part.vectors for part in parts)]
+        return StoredVectors([document_id for part in parts for document_id in part.ids], np.concatenate(vectors))
+
+    def _batches(self, field: str, where: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yields ids and a field, of all documents or of some."""
         with self._errors():
-            for batch in self._table.search().select(["id", "content_hash"]).to_batches(_ROWS_AT_ONCE):
-                yield from zip(batch["id"].to_pylist(), batch["content_hash"].to_pylist(), strict=True)
+            query = self._table.search().select(["id", field])
+            yield from (query if where is None else query.where(where)).to_batches(_ROWS_AT_ONCE)
+
+    def _stored(self, batch: pa.RecordBatch) -> StoredVectors:
+        flat = batch["vector"].flatten().to_numpy(zero_copy_only=False)
+        return StoredVectors(batch["id"].to_pylist(), flat.reshape(-1, self._dim))
 
     def write(self, batch: DocumentBatch, *, replacing: bool) -> None:
         """Adds the documents, or puts them in the place of those with their ids."""
@@ -104,14 +140,13 @@ class LanceStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes the documents of these ids."""
-        listed = ", ".join("'" + document_id.replace("'", "''") + "'" for document_id in ids)
         with self._errors():
-            self._table.delete(f"id IN ({listed})")
+            self._table.delete(_among(ids))
 
     def finish(self) -> None:
         """Builds or drops the index, and joins the files of the batches."""
         with self._errors():
-            names = [index.name for index in self._table.list_indices() if index.columns == ["vector"]]
+            names = self._built()
             if self.exact:
                 for name in names:
                     self._table.drop_index(name)
@@ -143,6 +178,11 @@ def _table_names(database: Any) -> list[str]:
         page = listed.page_token
         if not page:
             return names
+
+
+def _among(ids: Sequence[str]) -> str:
+    """Returns the condition that a document is one of these."""
+    return "id IN (" + ", ".join("'" + document_id.replace("'", "''") + "'" for document_id in ids) + ")"
 
 
 def _schema(dim: int) -> pa.Schema:

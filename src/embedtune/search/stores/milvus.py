@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from grpc import RpcError
 from milvus_lite import MilvusLite
 from milvus_lite.exceptions import MilvusLiteError
 from milvus_lite.server_manager import server_manager_instance
@@ -18,20 +20,22 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from embedtune import progress
 from embedtune.errors import StorageError
-from embedtune.export.vector_store import (
+from embedtune.models.encoder import Vectors
+from embedtune.search.run import RankedDocument
+from embedtune.search.vector_store import (
     COLLECTION_REMEDY,
     DocumentBatch,
+    StoredVectors,
     StoreOptions,
     check_dim,
     check_fields,
     chosen_place,
     first_line,
     make_folder,
+    no_collection,
     not_done,
     stopped_answering,
 )
-from embedtune.models.encoder import Vectors
-from embedtune.search.run import RankedDocument
 
 __all__ = ["OPTIONS", "MilvusStore", "MilvusStoreOptions", "open_store"]
 
@@ -64,13 +68,15 @@ class MilvusStoreOptions(StoreOptions):
 OPTIONS = MilvusStoreOptions
 
 
-def open_store(options: MilvusStoreOptions, dim: int) -> MilvusStore:
-    """Returns the collection, made where it is new; raises StorageError where it can't be had."""
+def open_store(options: MilvusStoreOptions, dim: int, *, existing: bool = False) -> MilvusStore:
+    """Returns the collection, made where it is new unless `existing`; raises StorageError where it can't be had."""
     place = chosen_place(options.path, options.url)
     if options.path is not None:
-        make_folder(options.path)
         place = str(options.path / _FILE)
-    return MilvusStore(options, place, dim)
+        if existing and not Path(place).exists():
+            raise no_collection(options.collection, place)
+        make_folder(options.path)
+    return MilvusStore(options, place, dim, existing=existing)
 
 
 class MilvusStore:
@@ -79,9 +85,10 @@ class MilvusStore:
     The key is a hash of the id: the client doesn't escape quotes in keys when it pages or deletes.
     """
 
-    def __init__(self, options: MilvusStoreOptions, place: str, dim: int) -> None:
+    def __init__(self, options: MilvusStoreOptions, place: str, dim: int, *, existing: bool) -> None:
         self.place = f"{place} ({options.collection})"
         self._name = options.collection
+        self._dim = dim
         self._timeout_s = options.timeout_s
         self._remote = options.url is not None
         self._file = place
@@ -92,7 +99,7 @@ class MilvusStore:
             self._client = MilvusClient(place, token=token, timeout=options.timeout_s)
         try:
             with self._errors():
-                self._open(dim, options.index)
+                self._open(dim, None if existing else options.index)
         except BaseException:
             self.close()
             raise
@@ -107,8 +114,11 @@ class MilvusStore:
             return first_line(error)
         return None
 
-    def _open(self, dim: int, index: str) -> None:
+    def _open(self, dim: int, index: str | None) -> None:
+        """Opens the collection, or makes one with that index if any."""
         if not self._client.has_collection(self._name, timeout=self._timeout_s):
+            if index is None:
+                raise no_collection(self._name, self.place)
             self._create(dim, index)
         self._client.load_collection(self._name, timeout=self._timeout_s)
         self._check(dim)
@@ -118,8 +128,8 @@ class MilvusStore:
         """Turns what the client raises into a StorageError."""
         try:
             yield
-        except (MilvusException, OSError) as error:
-            words = error.message if isinstance(error, MilvusException) else first_line(error)
+        except (MilvusException, RpcError, OSError) as error:
+            words = _words_of(error)
             if self._remote:
                 raise stopped_answering("Milvus", self.place, self._timeout_s, words) from None
             raise not_done("Milvus Lite", self.place, self._why_shut() or words) from error
@@ -158,19 +168,43 @@ class MilvusStore:
             )
 
     def content_hashes(self) -> Iterator[tuple[str, str]]:
-        """Yields the id and the content hash of every document."""
+        """Yields the id and the stamp of every document."""
+        for page in self._pages("content_hash"):
+            yield from ((row["id"], row["content_hash"]) for row in page)
+
+    def vectors(self) -> Iterator[StoredVectors]:
+        """Yields all documents."""
+        for page in self._pages("vector"):
+            yield _stored(page, self._dim)
+
+    def fetch(self, ids: Sequence[str]) -> StoredVectors:
+        """Returns those of these documents that are there."""
+        rows: list[Any] = []
+        for start in range(0, len(ids), _ROWS_AT_ONCE):
+            with self._errors():
+                rows += self._client.get(
+                    self._name,
+                    ids=[_key(document_id) for document_id in ids[start : start + _ROWS_AT_ONCE]],
+                    output_fields=["id", "vector"],
+                    consistency_level="Strong",
+                    timeout=self._timeout_s,
+                )
+        return _stored(rows, self._dim)
+
+    def _pages(self, field: str) -> Iterator[Any]:
+        """Yields the rows of all documents, ids and a field, a page at a time."""
         with self._errors():
             pages = self._client.query_iterator(
                 self._name,
                 batch_size=_ROWS_AT_ONCE,
                 filter="",
-                output_fields=["id", "content_hash"],
+                output_fields=["id", field],
                 consistency_level="Strong",
                 timeout=self._timeout_s,
             )
             try:
                 while page := pages.next():
-                    yield from ((row["id"], row["content_hash"]) for row in page)
+                    yield page
             finally:
                 pages.close()
 
@@ -229,6 +263,19 @@ class MilvusStore:
 
 def _key(document_id: str) -> str:
     return hashlib.blake2b(document_id.encode(), digest_size=_KEY_BYTES).hexdigest()
+
+
+def _words_of(error: Exception) -> str:
+    """Returns what an error says; some calls let those of gRPC through."""
+    if isinstance(error, MilvusException):
+        return str(error.message)
+    details = getattr(error, "details", None)
+    return str(details()) if callable(details) else first_line(error)
+
+
+def _stored(rows: Sequence[Any], dim: int) -> StoredVectors:
+    vectors = np.array([row["vector"] for row in rows], dtype=np.float32)
+    return StoredVectors([row["id"] for row in rows], vectors.reshape(-1, dim))
 
 
 def _cut(text: str) -> str:

@@ -8,42 +8,35 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from tests.search.store_places import HERE, options_of
 
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import DataError, OptionsError, StorageError
 from embedtune.export.publishing import publish
-from embedtune.export.stores import STORES
 from embedtune.export.vector_options import PublishOptions
+from embedtune.models.document_key import DocumentKeys
 from embedtune.models.moved_documents import MovedDocuments, text_hash
 from embedtune.models.tuned_encoder import TunedEncoder
+from embedtune.search.stores import STORES
 
-PACKAGES = {
-    "faiss": ["faiss"],
-    "lancedb": ["lancedb"],
-    "milvus": ["pymilvus", "milvus_lite"],
-    "qdrant": ["qdrant_client"],
-}
-HERE = [name for name in STORES.names() if all(find_spec(package) for package in PACKAGES[name])]
-ODD = ["文档一", "it's", 'a "quote"', "back\\slash", "换行\n行", "emoji😀", "a b", "x" * 300]
-COPIES = ["2", "10", "1"]
 WRITER = """
 import json, os, signal, sys
 from pathlib import Path
 import numpy as np
-from embedtune.export.stores import STORES
-from embedtune.export.vector_store import DocumentBatch, content_hash
+from embedtune.search.stores import STORES
+from embedtune.search.stamp import Stamp
+from embedtune.search.vector_store import DocumentBatch
 
 def batch(ids, texts, vectors):
     vectors = np.array(vectors, dtype=np.float32)
-    hashes = [content_hash(*parts) for parts in zip(ids, texts, (vector.tobytes() for vector in vectors))]
+    hashes = [str(Stamp.of(*parts, sys.argv[2])) for parts in zip(ids, texts, (vector.tobytes() for vector in vectors))]
     return DocumentBatch(ids, texts, hashes, vectors)
 
 batches = [batch(*parts) for parts in json.loads(Path(sys.argv[1], "batches.json").read_text(encoding="utf-8"))]
-for name in sys.argv[2:]:
+for name in sys.argv[3:]:
     module = STORES.load(name)
     for collection in ("whole", "documents"):
         store = module.open_store(module.OPTIONS(path=Path(sys.argv[1]) / name, collection=collection), 32)
@@ -56,29 +49,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def options_of(name, folder, **values):
-    return STORES.load(name).OPTIONS(path=folder / name, **values)
-
-
 def size_of(folder):
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-@pytest.fixture
-def small(sample):
-    """The sample's first documents, some under odd ids, and one text three times."""
-    texts = list(sample.corpus.values())
-    corpus = dict(zip(ODD, texts, strict=False)) | dict.fromkeys(COPIES, texts[-1])
-    queries = {"q1": texts[0], "问题": texts[3], "copies": texts[-1]}
-    judged = {"q1": [ODD[0]], "问题": [ODD[3]], "copies": COPIES[:1]}
-    return RetrievalDataset(queries, corpus, judged, queries_split={"val": list(queries)})
-
-
-@pytest.fixture(params=STORES.names())
-def store(request):
-    if request.param not in HERE:
-        pytest.skip(f"needs embedtune[{request.param}]")
-    return request.param
 
 
 def counts(report):
@@ -171,7 +143,8 @@ def test_another_process_wrote_it_and_was_killed(tiny_encoder, small, tmp_path):
     parts = [slice(start, start + 2) for start in (0, 2, 4)]
     batches = [[ids[part], texts[part], vectors[part].tolist()] for part in parts]
     (tmp_path / "batches.json").write_text(json.dumps(batches), encoding="utf-8")
-    writer = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), *HERE], capture_output=True, check=False)
+    command = [sys.executable, "-c", WRITER, str(tmp_path), DocumentKeys(tiny_encoder, {})["any"], *HERE]
+    writer = subprocess.run(command, capture_output=True, check=False)
     assert writer.returncode == -signal.SIGKILL, writer.stderr.decode()
     expected = np.sort(vectors[:6] @ vectors[0])[::-1][:4]
     for name in HERE:

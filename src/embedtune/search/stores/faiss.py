@@ -15,14 +15,23 @@ from pydantic import Field
 
 from embedtune.artifact import Artifact, disk_errors, write_bytes_whole
 from embedtune.errors import OptionsError, StorageError
-from embedtune.export.vector_store import COLLECTION_REMEDY, DocumentBatch, StoreOptions, check_dim, make_folder
 from embedtune.models.encoder import Vectors
 from embedtune.search.run import RankedDocument
+from embedtune.search.vector_store import (
+    COLLECTION_REMEDY,
+    DocumentBatch,
+    StoredVectors,
+    StoreOptions,
+    check_dim,
+    make_folder,
+    no_collection,
+)
 
 __all__ = ["FAISS_COLLECTION", "OPTIONS", "FaissStore", "FaissStoreOptions", "open_store"]
 
 FAISS_COLLECTION = "faiss-collection"
 _INDEX, _TABLE = "index.faiss", "documents.parquet"
+_ROWS_AT_ONCE = 8192
 _SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "content_hash": pa.string()})
 
 
@@ -38,12 +47,25 @@ class FaissStoreOptions(StoreOptions):
 OPTIONS = FaissStoreOptions
 
 
-def open_store(options: FaissStoreOptions, dim: int) -> FaissStore:
-    """Returns the collection in the folder, which may be new; raises StorageError for one of other dimensions."""
+def open_store(options: FaissStoreOptions, dim: int, *, existing: bool = False) -> FaissStore:
+    """Returns the collection in the folder, made where it is new; raises StorageError for one of other dimensions.
+
+    With `existing` it has to be there, and whole.
+    """
     if options.path is None:
         raise OptionsError("no place for the collection was named", remedy="name a folder with --path")
+    if existing:
+        return _open_existing(options, options.path, dim)
     make_folder(options.path)
     return FaissStore(options, options.path, dim)
+
+
+def _open_existing(options: FaissStoreOptions, path: Path, dim: int) -> FaissStore:
+    if not (path / options.collection).is_dir():
+        raise no_collection(options.collection, str(path))
+    store = FaissStore(options, path, dim)
+    store.look_as_built()
+    return store
 
 
 class FaissStore:
@@ -60,7 +82,7 @@ class FaissStore:
         self._parts = path / f".{options.collection}.parts"
         self._dim = dim
         self._index: Any = None
-        self._ids: list[str] = []
+        self._take_ids([])
         if self._folder.exists():
             self._read(options.collection)
         for part in self._part_files():
@@ -71,12 +93,27 @@ class FaissStore:
         self._built = manifest["made_from"]["index"]
         try:
             self._index = faiss.read_index(str(self._folder / _INDEX))
-            self._ids = pq.read_table(self._folder / _TABLE, columns=["id"])["id"].to_pylist()
+            self._take_ids(pq.read_table(self._folder / _TABLE, columns=["id"])["id"].to_pylist())
         except (OSError, RuntimeError, KeyError) as error:
             raise self._damaged(str(error)) from error
         if self._index.ntotal != len(self._ids):
             raise self._damaged(f"{self._index.ntotal} vectors for {len(self._ids)} documents")
         check_dim(self._index.d, self._dim, collection, self.place)
+
+    def _take_ids(self, ids: list[str]) -> None:
+        self._ids = ids
+        self._row_of = {document_id: row for row, document_id in enumerate(ids)}
+
+    def look_as_built(self) -> None:
+        """Takes the index as it was built, to search it; raises StorageError where a publish was cut short."""
+        if self._part_files():
+            raise StorageError(
+                "not all that was written to the collection can be found: a publish was cut short",
+                where=self.place,
+                remedy="run embedtune publish again, which goes on where it stopped",
+            )
+        self.index = self._built
+        self.exact = self.index == "flat"
 
     def _damaged(self, found: str) -> StorageError:
         return StorageError(f"the collection is damaged: {found}", where=self.place, remedy=COLLECTION_REMEDY)
@@ -98,6 +135,18 @@ class FaissStore:
                 else:
                     hashes[document_id] = digest
         yield from hashes.items()
+
+    def vectors(self) -> Iterator[StoredVectors]:
+        """Yields the documents of the index, in its order."""
+        for start in range(0, len(self._ids), _ROWS_AT_ONCE):
+            ids = self._ids[start : start + _ROWS_AT_ONCE]
+            yield StoredVectors(ids, self._index.reconstruct_n(start, len(ids)).reshape(-1, self._dim))
+
+    def fetch(self, ids: Sequence[str]) -> StoredVectors:
+        """Returns those of these documents that are there."""
+        there = [document_id for document_id in ids if document_id in self._row_of]
+        rows = np.array([self._row_of[document_id] for document_id in there], dtype=np.int64)
+        return StoredVectors(there, self._index.reconstruct_batch(rows).reshape(-1, self._dim))
 
     def write(self, batch: DocumentBatch, *, replacing: bool) -> None:
         """Writes one more file of documents."""
@@ -125,7 +174,7 @@ class FaissStore:
         if self._index is not None and not parts and self._built == self.index:
             return
         table, vectors = self._merged(parts)
-        self._ids = table["id"].to_pylist()
+        self._take_ids(table["id"].to_pylist())
         self._index = self._build(vectors)
         made_from = {"index": self.index, "documents": len(self._ids), "dim": self._dim, "similarity": "inner product"}
         with Artifact.create(self._folder, FAISS_COLLECTION, made_from, overwrite=True) as temporary:

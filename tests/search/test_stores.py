@@ -11,10 +11,10 @@ import pytest
 
 from embedtune.errors import OptionsError, StorageError
 from embedtune.export.search_check import Judged
-from embedtune.export.stores import STORES
-from embedtune.export.vector_store import DocumentBatch
 from embedtune.search.run import RankedDocument
+from embedtune.search.stores import STORES
 from embedtune.search.vector_index import VectorIndex
+from embedtune.search.vector_store import DocumentBatch
 
 SECRET = "secret-9f2b"  # noqa: S105
 TOKENS = {"milvus": "MILVUS_TOKEN", "qdrant": "QDRANT_API_KEY"}

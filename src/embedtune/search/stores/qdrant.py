@@ -10,25 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 
 from embedtune import progress
 from embedtune.errors import StorageError
-from embedtune.export.vector_store import (
+from embedtune.models.encoder import Vectors
+from embedtune.search.run import RankedDocument
+from embedtune.search.vector_store import (
     COLLECTION_REMEDY,
     DocumentBatch,
+    StoredVectors,
     StoreOptions,
     check_dim,
     chosen_place,
     first_line,
     make_folder,
+    no_collection,
     not_done,
     stopped_answering,
 )
-from embedtune.models.encoder import Vectors
-from embedtune.search.run import RankedDocument
 
 __all__ = ["OPTIONS", "QdrantStore", "QdrantStoreOptions", "open_store"]
 
@@ -54,27 +57,32 @@ class QdrantStoreOptions(StoreOptions):
 OPTIONS = QdrantStoreOptions
 
 
-def open_store(options: QdrantStoreOptions, dim: int) -> QdrantStore:
-    """Returns the collection, made where it is new; raises StorageError where it can't be had."""
+def open_store(options: QdrantStoreOptions, dim: int, *, existing: bool = False) -> QdrantStore:
+    """Returns the collection, made where it is new unless `existing`; raises StorageError where it can't be had."""
     place = chosen_place(options.path, options.url)
-    return QdrantStore(options, place, dim)
+    if existing and options.path is not None and not options.path.is_dir():
+        raise no_collection(options.collection, place)
+    return QdrantStore(options, place, dim, existing=existing)
 
 
 class QdrantStore:
     """A collection of points whose payload has id, text and content_hash, compared by inner product."""
 
-    def __init__(self, options: QdrantStoreOptions, place: str, dim: int) -> None:
+    def __init__(self, options: QdrantStoreOptions, place: str, dim: int, *, existing: bool) -> None:
         local = options.path is not None
         self.place = f"{place} ({options.collection}{', local mode' if local else ''})"
         self.index = "flat" if local else "hnsw"
         self.exact = local
         self._name = options.collection
+        self._dim = dim
         self._timeout_s = options.timeout_s
         with self._errors():
             self._client = _connect(options)
         try:
             with self._errors():
                 if not self._client.collection_exists(self._name):
+                    if existing:
+                        raise no_collection(self._name, self.place)
                     kind = models.VectorParams(size=dim, distance=models.Distance.DOT)
                     self._client.create_collection(self._name, vectors_config=kind)
                 found = self._client.get_collection(self._name).config.params.vectors
@@ -106,17 +114,37 @@ class QdrantStore:
         check_dim(found.size, dim, self._name, self.place)
 
     def content_hashes(self) -> Iterator[tuple[str, str]]:
-        """Yields the id and the content hash of every document."""
+        """Yields the id and the stamp of every document."""
+        for records in self._pages("content_hash"):
+            yield from ((record.payload["id"], record.payload.get("content_hash", "")) for record in records)
+
+    def vectors(self) -> Iterator[StoredVectors]:
+        """Yields all documents."""
+        for records in self._pages(None):
+            yield _stored(records, self._dim)
+
+    def fetch(self, ids: Sequence[str]) -> StoredVectors:
+        """Returns those of these documents that are there."""
+        records: list[Any] = []
+        for start in range(0, len(ids), _ROWS_AT_ONCE):
+            points = [_point(document_id) for document_id in ids[start : start + _ROWS_AT_ONCE]]
+            with self._errors():
+                records += self._client.retrieve(self._name, ids=points, with_payload=["id"], with_vectors=True)
+        return _stored(records, self._dim)
+
+    def _pages(self, field: str | None) -> Iterator[list[Any]]:
+        """Yields all points that have an id, with a field or else with their vectors, a page at a time."""
         following: Any = None
         while True:
             with self._errors():
                 records, following = self._client.scroll(
-                    self._name, limit=_ROWS_AT_ONCE, offset=following, with_payload=["id", "content_hash"]
+                    self._name,
+                    limit=_ROWS_AT_ONCE,
+                    offset=following,
+                    with_payload=["id"] if field is None else ["id", field],
+                    with_vectors=field is None,
                 )
-            for record in records:
-                payload = record.payload or {}
-                if "id" in payload:
-                    yield payload["id"], payload.get("content_hash", "")
+            yield [record for record in records if "id" in (record.payload or {})]
             if following is None:
                 return
 
@@ -178,6 +206,11 @@ def _connect(options: QdrantStoreOptions) -> QdrantClient:
 
 def _point(document_id: str) -> str:
     return str(uuid.uuid5(_POINTS, document_id))
+
+
+def _stored(records: Sequence[Any], dim: int) -> StoredVectors:
+    vectors = np.array([record.vector for record in records], dtype=np.float32)
+    return StoredVectors([record.payload["id"] for record in records], vectors.reshape(-1, dim))
 
 
 def _ranked(point: Any) -> RankedDocument:
