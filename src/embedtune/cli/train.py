@@ -17,12 +17,13 @@ from embedtune.cli.gate import GUARD_HELP
 from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.replay import ReplayOptions, with_guards_kept, with_replay
 from embedtune.data.training_set import TrainingSet
 from embedtune.merge.options import ChooseOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.train.methods import METHODS
+from embedtune.train.options import TrainOptions
 
 __all__ = ["TrainCommand", "train_command"]
 
@@ -92,6 +93,9 @@ def _train_by(method_name: str) -> Callable[..., None]:
             other = RetrievalDataset.read(replay)
             training_set = with_replay(training_set, other, replay_options, negatives=negatives, seed=choose.seed)
             made_from |= {"replay": str(replay), "replay_sha256": other.content_hash()} | replay_options.model_dump()
+        if given and isinstance(options, TrainOptions):
+            training_set = with_guards_kept(training_set, given, replay_options, seed=choose.seed)
+            made_from |= {"guard_share": replay_options.guard_share}
         started = time.perf_counter()
         job = GatedTraining(
             training_set=training_set,

@@ -42,7 +42,7 @@ class TrainingStep:
         gradient_cache: GradientCache,
         options: TrainOptions,
         guide: Guide | None = None,
-        kept: KeptVectors | None = None,
+        kept: Sequence[KeptVectors] = (),
     ) -> None:
         self.training_set = training_set
         self.forward_pass = forward_pass
@@ -72,27 +72,27 @@ class TrainingStep:
             infonce_weight=self.options.infonce_weight,
             guide=None if self.guide is None else self.guide.vectors(examples, documents),
         ).to(device)
-        rows = [] if self.kept is None else self.kept.draw(positions, len(documents))
-        replayed = self._tokenize_replayed(rows)
+        rows = [kept.draw(positions, len(documents)) for kept in self.kept]
 
         def loss_of(of_queries: Tensor, of_documents: Tensor, *of_replayed: Tensor) -> Tensor:
             value = self._loss(of_queries, of_documents, targets)
-            if self.kept is None:
-                return value
-            return value + self.kept.loss(of_replayed[0], rows, self._scale)
+            for kept, vectors, drawn in zip(self.kept, of_replayed, rows, strict=True):
+                value = value + kept.loss(vectors, drawn, self._scale) / len(self.kept)
+            return value
 
-        batches = [on_device(batch, device) for batch in (queries, texts, *replayed)]
+        batches = [on_device(batch, device) for batch in (queries, texts, *self._tokenize_kept(rows))]
         loss = self.gradient_cache.backward(batches, loss_of, backward)
         if not torch.isfinite(loss):
             raise self._diverged(float(loss), [example.query_id for example in examples])
         self.last_loss = float(loss)
         return loss
 
-    def _tokenize_replayed(self, rows: Sequence[int]) -> list[TokenizedBatch]:
-        """Returns the batch of documents whose vectors are kept, or none."""
-        if self.kept is None:
-            return []
-        return [self.forward_pass.tokenize([self.kept.texts.documents[row] for row in rows], "document")]
+    def _tokenize_kept(self, rows: Sequence[Sequence[int]]) -> list[TokenizedBatch]:
+        """Returns a batch for each kind of text whose vectors are kept."""
+        return [
+            self.forward_pass.tokenize([kept.texts[row] for row in drawn], kept.kind)
+            for kept, drawn in zip(self.kept, rows, strict=True)
+        ]
 
     def _diverged(self, loss: float, query_ids: Sequence[str]) -> DivergedError:
         listed = ", ".join(query_ids[:_NAMED_QUERIES])
