@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -74,20 +74,35 @@ def with_guards_kept(
     """
     if not options.guard_share or training_set.replayed is not None:
         return training_set
-    own = {text.strip() for text in training_set.dataset.corpus.values()}
-    documents = [text for guard in guards.values() for text in guard.corpus.values()]
-    documents = [text for text in dict.fromkeys(documents) if text.strip() and text.strip() not in own]
+    per_document = options.guard_share / (1 - options.guard_share)
+    in_an_epoch = per_document * sum(1 + len(example.negative_ids) for example in training_set.examples)
+    own = {hash(text.strip()) for text in training_set.dataset.corpus.values()}
+    documents = _some_documents(guards, own, max(_FEWEST_KEPT, round(in_an_epoch)), seed)
     if not documents:
         return training_set
     asked = {guard.queries[i].strip() for guard in guards.values() for i in _not_trained_on(guard)}
     asked.update(text.strip() for text in training_set.val_dataset.queries.values())
-    queries = [g.queries[i] for g in guards.values() for i in g.queries_split.get(_TRAIN, ())]
+    queries = [guard.queries[i] for guard in guards.values() for i in guard.queries_split.get(_TRAIN, ())]
     queries = [text for text in dict.fromkeys(queries) if text.strip() and text.strip() not in asked]
-    per_document = options.guard_share / (1 - options.guard_share)
-    in_an_epoch = per_document * sum(1 + len(example.negative_ids) for example in training_set.examples)
-    kept = random.Random(seed).sample(documents, min(len(documents), max(_FEWEST_KEPT, round(in_an_epoch))))
-    progress.say(f"{len(kept)} documents and {len(queries)} train queries of the guards keep the base model's vectors")
-    return replace(training_set, replayed=ReplayedTexts(kept, per_document, seed, queries))
+    progress.say(
+        f"{len(documents)} documents and {len(queries)} train queries of the guards keep the base model's vectors"
+    )
+    return replace(training_set, replayed=ReplayedTexts(documents, per_document, seed, queries))
+
+
+def _some_documents(
+    guards: Mapping[str, RetrievalDataset], without: Collection[int], count: int, seed: int
+) -> list[str]:
+    """Returns distinct texts of the guards' documents, in random order; `without` are the hashes of others."""
+    places = [(guard, document_id) for guard in guards.values() for document_id in guard.corpus]
+    found: dict[str, None] = {}
+    for guard, document_id in random.Random(seed).sample(places, len(places)):
+        text = guard.corpus[document_id]
+        if text.strip() and hash(text.strip()) not in without:
+            found[text] = None
+        if len(found) == count:
+            break
+    return list(found)
 
 
 def _not_trained_on(guard: RetrievalDataset) -> list[str]:
