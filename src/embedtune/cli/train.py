@@ -87,7 +87,7 @@ def _train_by(method_name: str) -> Callable[..., None]:
         data = RetrievalDataset.read(dataset)
         guards = guards_or_general(given, data) if gate else {}
         training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
-        made_from = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
+        made_from: dict[str, Any] = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
         progress.say(f"{dataset}: {len(data.corpus)} documents, {len(training_set.examples)} training examples")
         if replay is not None:
             other = RetrievalDataset.read(replay)
