@@ -289,6 +289,7 @@ def settings(words: argparse.Namespace) -> dict[str, Any]:
         "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "test": TEST_QUERIES, "guard": GUARD_QUERIES},
         "guard_share": GUARD_SHARE,
         "grid": GRID,
+        "refinements": ChooseOptions().refinements,
         "epochs": EPOCHS,
         "validations": VALIDATIONS,
         "case_study": {
