@@ -3,9 +3,10 @@
 python benchmarks/fine_tuning.py WORK COLLECTIONS CHINESE_ENCODER [--pair english] [--seeds 42] [--rows recipe ours]
 
 Two pairs of collections; each is trained on, and both of the pair are measured on their test split, and half of the
-general set in the pair's language. COLLECTIONS is a folder of folders with dataset.json, CHINESE_ENCODER what
-benchmarks/chinese_encoder.py makes with --steps 0. What is finished in WORK isn't done again. Writes fine_tuning.json
-beside this file and the tables in the docs (fine_tuning_table.py).
+general set in the pair's language. Rows: the case study's recipe; ours, given the other collection as a guard, whose
+texts are held; ours merged with the base; and ours with nothing held. COLLECTIONS is a folder of folders with
+dataset.json, CHINESE_ENCODER what benchmarks/chinese_encoder.py makes with --steps 0. What is finished in WORK isn't
+done again. Writes fine_tuning.json beside this file and the tables in the docs (fine_tuning_table.py).
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from embedtune import progress
 from embedtune.artifact import write_text_whole
 from embedtune.data.corpus_sample import sample_corpus
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.general import GeneralLanguage, general_half
+from embedtune.data.replay import ReplayOptions, with_guards_kept
 from embedtune.data.training_set import TrainingSet
 from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
 from embedtune.evaluate.gate import gate
@@ -37,6 +41,7 @@ from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.models.sentence_transformer import choose_precision
 from embedtune.search.dense import DenseRetriever
 from embedtune.train.training import TrainOptions, train
 from fine_tuning_table import publish
@@ -46,14 +51,19 @@ from case_study_training import FIRST_RUN, SECOND_RUN, CaseStudy, fine_tune, min
 
 SEEDS = (42, 43, 44)
 ROWS = ("recipe", "ours", "merged")
+MORE = ("ours, nothing held",)
 SAME_TIME = ("recipe, accumulation 2", "ours, same time")
 NEEDS = {"merged": ("ours",), "ours, same time": ("recipe", "ours")}
-MAX_LENGTH = 128
-TRAIN_QUERIES, VAL_QUERIES, GUARD_QUERIES = 600, 150, 300
-DOCUMENTS, VAL_DOCUMENTS = 1500, 600
-NEGATIVES = 3
-"""Of the fifteen that the second run had: a step with fifteen takes four times as long."""
-EPOCHS = 2
+MAX_LENGTH = 64
+TRAIN_QUERIES, VAL_QUERIES, TEST_QUERIES, GUARD_QUERIES = 200, 100, 300, 300
+DOCUMENTS, VAL_DOCUMENTS = 600, 400
+NEGATIVES = 2
+"""Of the fifteen that the second run had: a step with fifteen takes five times as long."""
+BF16 = choose_precision("auto", torch.device("cpu")) == "bfloat16"
+"""Where the processor doesn't compute in it, the case study's bfloat16 takes several times as long as float32."""
+EPOCHS, VALIDATIONS = 2, 2
+GUARD_SHARE = 0.3
+GRID = (0.5, 0.75, 1.0)
 GENERAL = "general"
 
 
@@ -75,10 +85,12 @@ SAME_TIME_ON = "scifact"
 
 
 def cut(dataset: RetrievalDataset, documents: int) -> RetrievalDataset:
-    """Returns the dataset with fewer training and val queries, and of the corpus what is relevant and some more."""
-    kept = {split: list(ids) for split, ids in dataset.queries_split.items()}
-    for split, most in (("train", TRAIN_QUERIES), ("val", VAL_QUERIES)):
-        kept[split] = random.Random(SEEDS[0]).sample(kept[split], min(most, len(kept[split])))
+    """Returns the dataset with fewer queries, and of the corpus what is relevant and some more."""
+    kept = {}
+    for split, most in (("train", TRAIN_QUERIES), ("val", VAL_QUERIES), ("test", TEST_QUERIES)):
+        ids = dataset.split_query_ids(split)
+        chosen = set(random.Random(SEEDS[0]).sample(ids, min(most, len(ids))))
+        kept[split] = [query_id for query_id in ids if query_id in chosen]
     asked = [query_id for ids in kept.values() for query_id in ids]
     return RetrievalDataset(
         queries={query_id: dataset.queries[query_id] for query_id in asked},
@@ -98,7 +110,8 @@ class Story:
         self.cache = EmbeddingCache(words.work / "cache")
         self.options = EncoderOptions(max_length=MAX_LENGTH)
         second = replace(SECOND_RUN, negatives=NEGATIVES)
-        self.settings = FIRST_RUN if trained_on == self.pair.collections[0] else second
+        as_published = FIRST_RUN if trained_on == self.pair.collections[0] else second
+        self.settings = replace(as_published, bf16=BF16)
 
     @cached_property
     def datasets(self) -> dict[str, RetrievalDataset]:
@@ -139,6 +152,7 @@ class Story:
             model.parent.mkdir(parents=True, exist_ok=True)
             for needed in NEEDS.get(row, ()):
                 self.run(needed, seed)
+            self.base()  # its vectors are in the cache for all rows alike
             spent = time.process_time()
             made = self._makers()[row](model, seed)
             made["processor_seconds"] = time.process_time() - spent + made.get("processor_seconds", 0.0)
@@ -153,11 +167,12 @@ class Story:
         return facts
 
     def _makers(self) -> dict[str, Callable[[Path, int], dict[str, Any]]]:
-        often = replace(FIRST_RUN, accumulation=SECOND_RUN.accumulation)
+        often = replace(self.settings, accumulation=SECOND_RUN.accumulation)
         return {
             "recipe": lambda model, seed: self._recipe(model, seed, self.settings),
             "recipe, accumulation 2": lambda model, seed: self._recipe(model, seed, often),
-            "ours": lambda model, seed: self._ours(model, seed, EPOCHS),
+            "ours": lambda model, seed: self._ours(model, seed, EPOCHS, GUARD_SHARE),
+            "ours, nothing held": lambda model, seed: self._ours(model, seed, EPOCHS, 0.0),
             "ours, same time": self._ours_in_the_recipes_time,
             "merged": self._merged,
         }
@@ -173,19 +188,35 @@ class Story:
         steps = math.ceil(math.ceil(pairs / settings.batch_size) / settings.accumulation)
         return {"model": str(model), "seconds": time.perf_counter() - started, "steps": steps}
 
-    def _ours(self, model: Path, seed: int, epochs: int) -> dict[str, Any]:
+    def _guard(self, seed: int) -> RetrievalDataset:
+        """Returns the other collection as its owner gives it: half of its train queries are held, the others choose.
+
+        Its test queries aren't in it.
+        """
+        other = self.datasets[self.other]
+        ids = other.split_query_ids("train")
+        held = set(random.Random(seed).sample(ids, len(ids) // 2))
+        asked = [*(query_id for query_id in ids if query_id not in held), *other.split_query_ids("val")]
+        splits = {"train": [query_id for query_id in ids if query_id in held], "val": asked[-GUARD_QUERIES:]}
+        return replace(other, queries_split=splits)
+
+    def _ours(
+        self, model: Path, seed: int, epochs: int, guard_share: float, validations: int = VALIDATIONS
+    ) -> dict[str, Any]:
         started = time.perf_counter()
         mining = MineOptions(negatives=self.settings.negatives, seed=seed)
         encoder = load_encoder(self.encoder, self.options)
         mined = mine_negatives(self.dataset, encoder, cache=self.cache, options=mining)
+        training_set = TrainingSet.build(self.dataset, "train", mined.negatives, self.settings.negatives)
+        holding = ReplayOptions(guard_share=guard_share)
         result = train(
-            TrainingSet.build(self.dataset, "train", mined.negatives, self.settings.negatives),
+            with_guards_kept(training_set, {self.other: self._guard(seed)}, holding, seed=seed),
             self.encoder,
             model,
             options=TrainOptions(
                 epochs=epochs,
-                batch_size=FIRST_RUN.batch_size,
                 learning_rate=self.pair.learning_rate,
+                validations=validations,
                 val_max_documents=VAL_DOCUMENTS,
                 seed=seed,
             ),
@@ -196,29 +227,26 @@ class Story:
         return {"model": str(model), "seconds": time.perf_counter() - started} | steps
 
     def _ours_in_the_recipes_time(self, model: Path, seed: int) -> dict[str, Any]:
-        """Trains as many epochs as fit into the recipe's time, going by how long those of `ours` took.
+        """Trains as many epochs as fit into the recipe's time, or one, with nothing held and one validation.
 
-        Processor time counts, since others may use the machine too.
+        Processor time counts, since others may use the machine too; it goes by that of `ours`.
         """
         recipe, ours = self.run("recipe", seed), self.run("ours", seed)
         epochs = max(1, int(EPOCHS * recipe["processor_seconds"] / ours["processor_seconds"]))
-        return ours if epochs == EPOCHS else self._ours(model, seed, epochs)
+        return self._ours(model, seed, epochs, 0.0, validations=1)
 
     def _merged(self, model: Path, seed: int) -> dict[str, Any]:
-        """Merges ours with the base by the weight that val and the guard choose, the other's train and val queries."""
+        """Merges ours with the base by the weight that val and the guard choose."""
         tuned = self.run("ours", seed)
         if tuned["chosen_step"] == 0:
             return tuned | {"weight": 0.0}
         started = time.perf_counter()
-        other = self.datasets[self.other]
-        ids = [*other.split_query_ids("train"), *other.split_query_ids("val")]
-        asked = random.Random(seed).sample(ids, min(GUARD_QUERIES, len(ids)))
         choice = choose_weight(
             self.dataset,
             self.encoder,
             tuned["model"],
-            guards={self.other: replace(other, queries_split={"val": asked})},
-            options=ChooseOptions(choose_documents=self.words.documents, seed=seed),
+            guards={self.other: self._guard(seed)},
+            options=ChooseOptions(grid=GRID, choose_documents=self.words.documents, seed=seed),
             encoder_options=self.options,
             cache=self.cache,
         )
@@ -248,7 +276,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("chinese_encoder")
     parser.add_argument("--pair", nargs="+", choices=list(PAIRS), default=list(PAIRS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *SAME_TIME], default=[*ROWS, *SAME_TIME])
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *MORE, *SAME_TIME], default=[*ROWS, *MORE, *SAME_TIME])
     parser.add_argument("--documents", type=int, default=DOCUMENTS)
     return parser.parse_args()
 
@@ -258,9 +286,17 @@ def settings(words: argparse.Namespace) -> dict[str, Any]:
     return {
         "max_length": MAX_LENGTH,
         "documents": words.documents,
-        "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "guard": GUARD_QUERIES},
+        "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "test": TEST_QUERIES, "guard": GUARD_QUERIES},
+        "guard_share": GUARD_SHARE,
+        "grid": GRID,
+        "refinements": ChooseOptions().refinements,
         "epochs": EPOCHS,
-        "case_study": {"first": asdict(FIRST_RUN), "second": asdict(SECOND_RUN) | {"negatives": NEGATIVES}},
+        "validations": VALIDATIONS,
+        "case_study": {
+            "first": asdict(FIRST_RUN),
+            "second": asdict(SECOND_RUN) | {"negatives": NEGATIVES},
+            "bf16": BF16,
+        },
         "learning_rate": {name: pair.learning_rate for name, pair in PAIRS.items()},
         "val_documents": VAL_DOCUMENTS,
     }
@@ -277,7 +313,7 @@ def main() -> None:
     for seed in words.seeds:
         for story in stories:
             for row in words.rows:
-                if row in ROWS or story.trained_on == SAME_TIME_ON:
+                if row not in SAME_TIME or story.trained_on == SAME_TIME_ON:
                     facts = story.run(row, seed)
                     progress.say(f"{story.trained_on}, {row}, seed {seed}: {facts['gate']}, {facts['seconds']:.0f} s")
                     publish(settings(words), stories)

@@ -42,6 +42,7 @@ class CaseStudy:
     learning_rate: float = 2e-5
     epochs: int = 1
     scale: float = 20.0
+    bf16: bool = True
 
 
 FIRST_RUN = CaseStudy(negatives=1, accumulation=16)
@@ -92,7 +93,7 @@ def fine_tune(
             per_device_train_batch_size=settings.batch_size,
             gradient_accumulation_steps=settings.accumulation,
             learning_rate=settings.learning_rate,
-            bf16=True,
+            bf16=settings.bf16,
             use_cpu=not torch.cuda.is_available(),
             dataloader_pin_memory=torch.cuda.is_available(),
             prompts={"anchor": query_instruction} if query_instruction else None,

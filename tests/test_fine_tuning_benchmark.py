@@ -45,9 +45,28 @@ def test_a_table_says_what_was_gained_lost_and_refused(benchmark):
     facts = {"seconds": 61.0, "processor_seconds": 100.0, "steps": 9, "gate": {"passed": False, "reasons": ["x"]}}
     row = {"measured": {name: measured(0.5, -0.02) for name in names}, "seeds": {"42": facts}}
     merged = row | {"seeds": {"42": facts | {"weight": 0.4, "gate": {"passed": True, "reasons": []}}}}
-    rows = {"base": dict.fromkeys(names, 0.52), "recipe": row, "merged": merged, "gain_kept": 0.93}
+    rows = {
+        "base": dict.fromkeys(names, 0.52),
+        "recipe": row,
+        "merged": merged,
+        "gain_kept": {"ours": 0.93, "ours, nothing held": None},
+    }
     table = benchmark("fine_tuning_table").tables({"a": {"other": "b", "rows": rows}})
     cell = "0.5000, -2.00 (-3.00 … -1.00), 0.0123"
     assert f"| case study's recipe | {cell} | {cell} | {cell} | 61, 100 | step 9/9 | 0 of 1 |" in table
     assert "| 61, 100 | weight 0.4 | 1 of 1 |" in table
-    assert "keeps 93% of the gain" in table
+    assert "Of the gain merged keeps 93% of ours, the guard's texts held, over" in table
+
+
+def test_what_merging_keeps_is_counted_over_the_seeds_of_both(benchmark):
+    kept_of = benchmark("fine_tuning_table")._kept_of
+    rows = {
+        "merged": {"gain_by_seed": {"42": 0.02, "43": 0.06}},
+        "ours": {"gain_by_seed": {"42": 0.05, "43": 0.05}},
+        "ours, nothing held": {"gain_by_seed": {"42": 0.04, "44": 0.5}},
+        "lost": {"gain_by_seed": {"42": -0.04}},
+    }
+    assert kept_of(rows, "ours") == pytest.approx(0.8)
+    assert kept_of(rows, "ours, nothing held") == pytest.approx(0.5)
+    assert kept_of(rows, "lost") is None
+    assert kept_of(rows, "missing") is None

@@ -6,7 +6,7 @@ import pytest
 from tests.cli.test_gate import part_of
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.replay import ReplayOptions, with_guards_kept, with_replay
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError
 
@@ -88,3 +88,41 @@ def test_documents_without_queries_are_kept_as_they_are(english, chinese):
     assert mixed.replayed.per_document == pytest.approx(0.25)
     with pytest.raises(DataError, match="neither judged queries nor documents"):
         with_replay(training_set, RetrievalDataset({}, {}, {}), HALF)
+
+
+def test_texts_of_the_guards_are_held_but_no_query_that_is_asked(english, chinese):
+    first, second, *others = chinese.queries
+    copied = next(iter(english.corpus.values()))
+    splits = {"train": [first, second], "val": [second], "test": others}
+    guard = replace(chinese, corpus={**chinese.corpus, "copy": copied, "empty": " "}, queries_split=splits)
+    held = with_guards_kept(TrainingSet.build(english, "train"), {"zh": guard}, ReplayOptions(guard_share=0.2))
+    assert held.examples == TrainingSet.build(english, "train").examples
+    assert held.val_dataset is english
+    assert held.replayed is not None
+    assert sorted(held.replayed.documents) == sorted(chinese.corpus.values()), "neither what is learnt nor nothing"
+    assert list(held.replayed.queries) == [chinese.queries[first]], "the second one chooses, the others are measured"
+    assert held.replayed.per_document == pytest.approx(0.25)
+
+
+def test_large_guards_are_sampled_by_the_seed(english, monkeypatch):
+    monkeypatch.setattr("embedtune.data.replay._FEWEST_KEPT", 5)
+    guard = RetrievalDataset({}, {str(number): f"第{number}页" for number in range(40)}, {})
+    training_set = TrainingSet.build(english, "train")
+
+    def drawn(share, seed=42):
+        held = with_guards_kept(training_set, {"zh": guard}, ReplayOptions(guard_share=share), seed=seed)
+        return list(held.replayed.documents)
+
+    assert len(drawn(0.5)) == len(training_set.examples)
+    assert len(drawn(0.1)) == 5
+    assert drawn(0.5) == drawn(0.5)
+    assert drawn(0.5) != drawn(0.5, seed=7)
+
+
+def test_where_nothing_can_be_held_all_stays_as_it_was(english, chinese):
+    training_set = TrainingSet.build(english, "train")
+    silent = RetrievalDataset(queries={}, corpus=chinese.corpus, relevant_docs={})
+    replayed = with_replay(training_set, silent, HALF)
+    assert with_guards_kept(training_set, {"zh": chinese}, ReplayOptions(guard_share=0)) is training_set
+    assert with_guards_kept(training_set, {"same": english}, ReplayOptions()) is training_set
+    assert with_guards_kept(replayed, {"zh": chinese}, ReplayOptions()) is replayed, "--replay goes first"

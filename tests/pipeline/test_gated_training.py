@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,22 @@ def test_mistakes_before_anything_is_trained(train, tmp_path):
         assert done.returncode == 2, done.stdout
         assert said in done.stderr
         assert not (tmp_path / "m-tuned").exists()
+
+
+def test_a_given_guard_is_held_while_it_trains(embedtune, base):
+    english, chinese = part_of("en"), part_of("zh")
+    english.write(Path("en.json"))
+    names = list(chinese.queries)
+    replace(chinese, queries_split={"train": names[:3], "val": names[3:]}).write(Path("zh.json"))
+
+    def train(*words):
+        given = ("--encoder", base, "--out", "m", "--overwrite", "--guard", "zh=zh.json", "--no-merge", *FLOAT32)
+        done = embedtune("train", "en.json", *given, *words)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    said = f"{len(chinese.corpus)} documents and 3 train queries of the guards keep the base model's vectors"
+    held = train("--epochs", 1, "--json")
+    assert said in held.stderr
+    assert json.loads(held.stdout)["guard_share"] == 0.3
+    assert said not in train("--method", "adapter").stderr, "it leaves weights alone"

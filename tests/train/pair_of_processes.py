@@ -76,9 +76,8 @@ def make_step(
     options = TrainOptions(loss=loss, scale=20, **more)
     encoder, cache = load_encoder(model_folder, FLOAT32), EmbeddingCache(None)
     guide = Guide(examples, encoder, cache) if loss == "gist" else None
-    kept = None if examples.replayed is None else KeptVectors.encode(examples.replayed, encoder, cache)
-    if kept is not None:
-        kept = replace(kept, vectors=kept.vectors.roll(1, 0))  # so that there is something to bring back
+    kept = [] if examples.replayed is None else KeptVectors.encode(examples.replayed, encoder, cache)
+    kept = [replace(one, vectors=one.vectors.roll(1, 0)) for one in kept]  # so that there is something to bring back
     return TrainingStep(examples, forward, GradientCache(forward, micro, CPU), options, guide, kept)
 
 

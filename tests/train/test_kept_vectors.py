@@ -6,7 +6,7 @@ import torch
 from tests.cli.test_gate import part_of
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.replay import ReplayOptions, with_guards_kept, with_replay
 from embedtune.data.training_set import ReplayedTexts, TrainingSet
 from embedtune.errors import OptionsError
 from embedtune.models.cache import EmbeddingCache
@@ -21,16 +21,24 @@ LESSON = TrainOptions(epochs=8, batch_size=8, learning_rate=2e-3, validations=1,
 
 def test_the_loss_is_the_distance_from_the_bases_vectors(tiny_encoder):
     texts = ReplayedTexts(["水壶", "tea", "egg"], 0.5, 0)
-    kept = KeptVectors.encode(texts, tiny_encoder, EmbeddingCache(None))
+    (kept,) = KeptVectors.encode(texts, tiny_encoder, EmbeddingCache(None))
     vectors = tiny_encoder.encode(list(texts.documents), "document")
     assert float(kept.loss(torch.from_numpy(vectors), [0, 1, 2], 20)) == pytest.approx(0, abs=1e-5)
     turned = float(kept.loss(torch.from_numpy(vectors[[1, 0]]), [0, 1], 20))
     assert turned == pytest.approx(20 * (1 - float(vectors[0] @ vectors[1])), abs=1e-4)
 
 
+def test_queries_are_kept_with_the_prompt_of_queries(tiny_model):
+    encoder = load_encoder(tiny_model, EncoderOptions(query_instruction="查询：", precision="float32"))
+    replayed = ReplayedTexts(["水壶", "tea"], 0.5, 0, ["水壶", "egg", "cup"])
+    documents, queries = KeptVectors.encode(replayed, encoder, EmbeddingCache(None))
+    assert (documents.kind, queries.kind) == ("document", "query")
+    np.testing.assert_allclose(queries.vectors, encoder.encode(["水壶", "egg", "cup"], "query"), atol=1e-6)
+    assert not torch.allclose(documents.vectors[0], queries.vectors[0], atol=1e-3)
+
+
 def test_draws_depend_on_the_batch_alone():
-    texts = ReplayedTexts([str(number) for number in range(100)], 0.25, 7)
-    kept = KeptVectors(texts, torch.zeros(100, 2))
+    kept = KeptVectors("document", [str(number) for number in range(100)], torch.zeros(100, 2), 0.25, 7)
     assert kept.draw([1, 2], 40) == kept.draw([1, 2], 40)
     assert kept.draw([1, 2], 40) != kept.draw([2, 3], 40)
     assert len(set(kept.draw([1, 2], 40))) == 10
@@ -62,6 +70,8 @@ def test_documents_keep_the_vectors_that_training_would_change(tiny_model, tmp_p
 
     free = nearness(trained(tiny_model, tmp_path / "free", alone))
     assert nearness(trained(tiny_model, tmp_path / "kept", held)) > 1 - (1 - free) / 4
+    guarded = with_guards_kept(alone, {"zh": chinese}, ReplayOptions(guard_share=0.5))
+    assert nearness(trained(tiny_model, tmp_path / "guarded", guarded)) > 1 - (1 - free) / 4
 
 
 @pytest.mark.slow

@@ -18,13 +18,14 @@ from embedtune.cli.gate import GUARD_HELP
 from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.replay import ReplayOptions, with_guards_kept, with_replay
 from embedtune.data.training_set import TrainingSet
 from embedtune.merge.options import ChooseOptions
 from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.train.methods import METHODS
+from embedtune.train.options import TrainOptions
 
 __all__ = ["TrainCommand", "train_command"]
 
@@ -98,12 +99,15 @@ def _train_by(method_name: str) -> Callable[..., None]:
         data = RetrievalDataset.read(dataset)
         guards = guards_or_general(given, data) if gate else {}
         training_set = TrainingSet.build(data, split, data.negative_docs, negatives)
-        made_from = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
+        made_from: dict[str, Any] = {"dataset": str(dataset), "dataset_sha256": data.content_hash(), "split": split}
         progress.say(f"{dataset}: {len(data.corpus)} documents, {len(training_set.examples)} training examples")
         if replay is not None:
             other = RetrievalDataset.read(replay)
             training_set = with_replay(training_set, other, replay_options, negatives=negatives, seed=choose.seed)
             made_from |= {"replay": str(replay), "replay_sha256": other.content_hash()} | replay_options.model_dump()
+        if given and isinstance(options, TrainOptions):
+            training_set = with_guards_kept(training_set, given, replay_options, seed=choose.seed)
+            made_from |= {"guard_share": replay_options.guard_share}
         started = time.perf_counter()
         job = GatedTraining(
             training_set=training_set,

@@ -1,9 +1,9 @@
-"""Mixes another domain into a training set, so that it isn't forgotten: its pairs, or its documents alone."""
+"""Mixes another domain into a training set, so that it isn't forgotten: its pairs, or its texts alone."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,11 +15,13 @@ from embedtune.data.training_set import ReplayedTexts, TrainingExample, Training
 from embedtune.errors import DataError
 from embedtune.options import Options
 
-__all__ = ["ReplayOptions", "with_replay"]
+__all__ = ["ReplayOptions", "with_guards_kept", "with_replay"]
 
 _PREFIX = "replay:"
 _SCORES = ("teacher_scores", "scores")
 _TRAIN = "train"
+_FEWEST_KEPT = 1000
+"""Documents of guards from which batches draw, also where an epoch would need fewer."""
 
 
 class ReplayOptions(Options):
@@ -29,6 +31,13 @@ class ReplayOptions(Options):
 
     replay_share: float = Field(
         default=0.15, gt=0, lt=1, description="Share of --replay in what is trained on: of examples, or of documents."
+    )
+    guard_share: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="Share of the guards' documents in each batch, and as many of their train queries: the vectors of "
+        "both are held to the base model's, so that less is forgotten. 0: none.",
     )
 
 
@@ -52,6 +61,53 @@ def with_replay(
     per_document = options.replay_share / (1 - options.replay_share)
     progress.say(f"replay: no judged queries, so {len(documents)} documents keep the base model's vectors")
     return replace(training_set, replayed=ReplayedTexts(documents, per_document, seed))
+
+
+def with_guards_kept(
+    training_set: TrainingSet, guards: Mapping[str, RetrievalDataset], options: ReplayOptions, *, seed: int = 42
+) -> TrainingSet:
+    """Returns the training set with texts of the guards whose vectors are held to the base model's.
+
+    Those are their documents and the queries of their train split, without what the training set
+    has itself; judgements aren't used, and no query of another split is. Large corpora are
+    sampled. Where --replay holds documents already, they stay the only ones.
+    """
+    if not options.guard_share or training_set.replayed is not None:
+        return training_set
+    per_document = options.guard_share / (1 - options.guard_share)
+    in_an_epoch = per_document * sum(1 + len(example.negative_ids) for example in training_set.examples)
+    own = {hash(text.strip()) for text in training_set.dataset.corpus.values()}
+    documents = _some_documents(guards, own, max(_FEWEST_KEPT, round(in_an_epoch)), seed)
+    if not documents:
+        return training_set
+    asked = {guard.queries[i].strip() for guard in guards.values() for i in _not_trained_on(guard)}
+    asked.update(text.strip() for text in training_set.val_dataset.queries.values())
+    queries = [guard.queries[i] for guard in guards.values() for i in guard.queries_split.get(_TRAIN, ())]
+    queries = [text for text in dict.fromkeys(queries) if text.strip() and text.strip() not in asked]
+    progress.say(
+        f"{len(documents)} documents and {len(queries)} train queries of the guards keep the base model's vectors"
+    )
+    return replace(training_set, replayed=ReplayedTexts(documents, per_document, seed, queries))
+
+
+def _some_documents(
+    guards: Mapping[str, RetrievalDataset], without: Collection[int], count: int, seed: int
+) -> list[str]:
+    """Returns distinct texts of the guards' documents, in random order; `without` are the hashes of others."""
+    places = [(guard, document_id) for guard in guards.values() for document_id in guard.corpus]
+    found: dict[str, None] = {}
+    for guard, document_id in random.Random(seed).sample(places, len(places)):
+        text = guard.corpus[document_id]
+        if text.strip() and hash(text.strip()) not in without:
+            found[text] = None
+        if len(found) == count:
+            break
+    return list(found)
+
+
+def _not_trained_on(guard: RetrievalDataset) -> list[str]:
+    """Returns the ids of the queries of every split but train."""
+    return [i for split, ids in guard.queries_split.items() if split != _TRAIN for i in ids]
 
 
 def _with_pairs(training_set: TrainingSet, pairs: TrainingSet, options: ReplayOptions, seed: int) -> TrainingSet:

@@ -22,11 +22,15 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class ReplayedTexts:
-    """Documents without queries, and how many of them come to each document of a batch."""
+    """Documents, how many of them come to each document of a batch, and queries, of which as many come to it.
+
+    Neither are judged: the vectors of both are to stay as the base model has them.
+    """
 
     documents: Sequence[str]
     per_document: float
     seed: int
+    queries: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

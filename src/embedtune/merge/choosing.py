@@ -77,7 +77,8 @@ def choose_weight(
 ) -> WeightChoice:
     """Returns the share with the best val score among those whose guards are kept; the base where none beats it.
 
-    The smaller share of equals. Every mixture is encoded once and cached by its weights, so a
+    The smaller share of equals. Beyond the grid it tries `refinements` more shares, where a larger
+    one would gain more but loses a guard. Every mixture is encoded once and cached by its weights, so a
     second look with another limit encodes nothing; an adapter's mixtures are never encoded. With
     a grid of 1 alone nothing is mixed, and anything that load_encoder takes can be judged.
     """
@@ -90,17 +91,40 @@ def choose_weight(
     )
     measured = trial.measure(load_encoder(base, encoder_options), cache)
     candidates: list[Candidate] = []
-    for weight in weights:
+
+    def try_out(weight: float) -> None:
         verdict = judge(measured, trial.measure(encoder_of(weight), cache), options.val_split, options)
-        candidates.append(Candidate(weight, verdict))
-        if weight == weights[0]:
+        if not candidates:
             for warning in verdict.warnings:
                 progress.say(f"warning: {warning}")
+        candidates.append(Candidate(weight, verdict))
+        candidates.sort(key=lambda candidate: candidate.weight)
         lost = ", ".join(f"{guard.name} {-100 * guard.loss:+.2f}" for guard in verdict.guards)
         progress.say(f"weight {weight:g}: {verdict.split} {100 * verdict.gain.mean:+.2f} points, guards {lost}")
+
+    for weight in weights:
+        try_out(weight)
+    for _ in range(options.refinements):
+        between = _worth_a_try(candidates)
+        if between is not None:
+            try_out(between)
+    return WeightChoice(candidates, _best(candidates))
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Returns the candidate with the best val score of those that gain and keep the guards, the smaller of equals."""
     fit = [candidate for candidate in candidates if candidate.verdict.guards_kept and candidate.verdict.gain.mean > 0]
-    best = max(fit, key=lambda candidate: (candidate.verdict.gain.tuned, -candidate.weight), default=None)
-    return WeightChoice(candidates, best)
+    return max(fit, key=lambda candidate: (candidate.verdict.gain.tuned, -candidate.weight), default=None)
+
+
+def _worth_a_try(candidates: Sequence[Candidate]) -> float | None:
+    """Returns the share between the best and the next larger one, if that one gains more but loses a guard."""
+    best = _best(candidates)
+    larger = [candidate for candidate in candidates if best is not None and candidate.weight > best.weight]
+    if best is None or not larger or larger[0].verdict.guards_kept:
+        return None
+    gains_more = larger[0].verdict.gain.tuned > best.verdict.gain.tuned
+    return (best.weight + larger[0].weight) / 2 if gains_more else None
 
 
 def _encoders(

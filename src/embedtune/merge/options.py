@@ -17,6 +17,12 @@ class ChooseOptions(GuardOptions):
         default=(0.2, 0.4, 0.6, 0.8, 1.0),
         description="Shares of the tuned model to try; several tuned models divide each equally.",
     )
+    refinements: int = Field(
+        default=2,
+        ge=0,
+        description="Shares tried beyond the grid, each in the middle between the best that keeps the guards and the "
+        "next larger one, where that gains more and loses a guard.",
+    )
     val_split: str = Field(default="val", description="The split that chooses.")
     choose_documents: int = Field(
         default=5000,

@@ -177,6 +177,7 @@ def _key(job: GatedTraining) -> str:
         "options": job.options.model_dump(),
         "dataset": job.training_set.dataset.content_hash(),
         "examples": examples,
+        "replayed": None if job.training_set.replayed is None else vars(job.training_set.replayed),
         "made_from": dict(job.made_from),
         "versions": provenance()["versions"],
     }

@@ -1,4 +1,4 @@
-"""Documents whose vectors training isn't to change: replay for a domain that has no queries."""
+"""Texts whose vectors training isn't to change: replay of a domain without its judgements."""
 
 from __future__ import annotations
 
@@ -8,37 +8,46 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from embedtune.data.training_set import ReplayedTexts
 from embedtune.models.cache import EmbeddingCache
-from embedtune.models.encoder import Encoder
+from embedtune.models.encoder import Encoder, TextKind
 
 __all__ = ["KeptVectors"]
 
 
 @dataclass(frozen=True)
 class KeptVectors:
-    """Documents and the base model's vectors of them, which training is not to change.
+    """Texts of one kind and the base model's vectors of them, which training is not to change.
 
     The function that the old model computes is kept on data of its own, Li and Hoiem 2016
     (https://arxiv.org/abs/1606.09282), here for vectors: scale · (1 - cosine), the unit of the
     logits of the loss beside it.
     """
 
-    texts: ReplayedTexts
+    kind: TextKind
+    texts: Sequence[str]
     vectors: Tensor
+    per_document: float
+    seed: int
 
     @classmethod
-    def encode(cls, texts: ReplayedTexts, encoder: Encoder, cache: EmbeddingCache) -> KeptVectors:
-        """Returns the documents with the base model's unit vectors."""
-        vectors = torch.from_numpy(cache.encode(encoder, list(texts.documents), "document"))
-        return cls(texts, torch.nn.functional.normalize(vectors, dim=1))
+    def encode(cls, replayed: ReplayedTexts, encoder: Encoder, cache: EmbeddingCache) -> list[KeptVectors]:
+        """Returns the documents, and the queries if there are any, with the base model's unit vectors."""
+        kinds: list[tuple[TextKind, Sequence[str]]] = [("document", replayed.documents), ("query", replayed.queries)]
+        found = []
+        for kind, texts in kinds:
+            if texts:
+                vectors = functional.normalize(torch.from_numpy(cache.encode(encoder, list(texts), kind)), dim=1)
+                found.append(cls(kind, texts, vectors, replayed.per_document, replayed.seed))
+        return found
 
     def draw(self, positions: Sequence[int], documents: int) -> list[int]:
         """Returns which texts come to a batch of that many documents; the same for the same batch."""
-        count = max(1, round(documents * self.texts.per_document))
-        drawn = random.Random(f"{self.texts.seed}:{list(positions)}")
-        return drawn.sample(range(len(self.texts.documents)), min(count, len(self.texts.documents)))
+        count = max(1, round(documents * self.per_document))
+        drawn = random.Random(f"{self.seed}:{list(positions)}")
+        return drawn.sample(range(len(self.texts)), min(count, len(self.texts)))
 
     def loss(self, vectors: Tensor, rows: Sequence[int], scale: float) -> Tensor:
         """Returns the mean of scale · (1 - cosine) between these unit vectors and the base's of the same rows."""

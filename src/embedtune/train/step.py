@@ -44,7 +44,7 @@ class TrainingStep:
         gradient_cache: GradientCache,
         options: TrainOptions,
         guide: Guide | None = None,
-        kept: KeptVectors | None = None,
+        kept: Sequence[KeptVectors] = (),
     ) -> None:
         self.training_set = training_set
         self.forward_pass = forward_pass
@@ -72,21 +72,23 @@ class TrainingStep:
             infonce_weight=self.options.infonce_weight,
             guide=None if self.guide is None else self.guide.vectors(examples, documents),
         ).to(device)
-        rows = [] if self.kept is None else self.kept.draw(positions, len(documents))
+        rows = [kept.draw(positions, len(documents)) for kept in self.kept]
         shares: list[tuple[TextKind, Share]] = [
             ("query", Share.of([dataset.queries[example.query_id] for example in examples])),
             ("document", Share.of([dataset.corpus[document_id] for document_id in documents])),
+            *(
+                (kept.kind, Share.of([kept.texts[row] for row in drawn]))
+                for kept, drawn in zip(self.kept, rows, strict=True)
+            ),
         ]
-        if self.kept is not None:
-            shares.append(("document", Share.of([self.kept.texts.documents[row] for row in rows])))
 
         def loss_of(*own_vectors: Tensor) -> Tensor:
             gathered = [share.gather(own) for (_, share), own in zip(shares, own_vectors, strict=True)]
             of_queries, of_documents, *of_replayed = gathered
             value = self._loss(of_queries, of_documents, targets)
-            if self.kept is None:
-                return value
-            return value + self.kept.loss(of_replayed[0], rows, self._scale)
+            for kept, vectors, drawn in zip(self.kept, of_replayed, rows, strict=True):
+                value = value + kept.loss(vectors, drawn, self._scale) / len(self.kept)
+            return value
 
         batches = [on_device(self.forward_pass.tokenize(share.texts, kind), device) for kind, share in shares]
         loss = self.gradient_cache.backward(batches, loss_of, backward)

@@ -205,11 +205,11 @@ def _guide(job: TrainingJob, examples: Any, options: TrainOptions) -> Guide | No
     return Guide(examples, load_encoder(name, own), job.cache)
 
 
-def _kept(job: TrainingJob) -> KeptVectors | None:
-    """Returns the documents of --replay that have no queries, with the base model's vectors."""
+def _kept(job: TrainingJob) -> list[KeptVectors]:
+    """Returns the texts whose vectors are kept, with the base model's vectors."""
     texts = job.training_set.replayed
     if texts is None:
-        return None
+        return []
     return KeptVectors.encode(texts, load_encoder(job.encoder, job.encoder_options), job.cache)
 
 

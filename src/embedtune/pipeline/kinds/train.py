@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.replay import ReplayOptions, with_replay
+from embedtune.data.replay import ReplayOptions, with_guards_kept, with_replay
 from embedtune.data.training_set import TrainingSet
 from embedtune.evaluate.guards import guards_or_general
 from embedtune.merge.options import ChooseOptions
@@ -16,6 +16,7 @@ from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.pipeline.step_kind import StepInput, StepJob, StepKind, StepResult
 from embedtune.train.methods import METHODS
+from embedtune.train.options import TrainOptions
 
 __all__ = ["STEP", "TrainStep"]
 
@@ -49,15 +50,19 @@ def _work(job: StepJob) -> StepResult:
         other, replay = RetrievalDataset.read(job.inputs["replay"]), job.of(ReplayOptions)
         training_set = with_replay(training_set, other, replay, negatives=step.negatives, seed=choose.seed)
         made_from |= {"replay": job.inputs["replay"], "replay_sha256": other.content_hash()} | replay.model_dump()
+    options, given = job.of(METHODS.load(step.method).OPTIONS), job.guards() if step.gate else {}
+    if given and isinstance(options, TrainOptions):
+        training_set = with_guards_kept(training_set, given, job.of(ReplayOptions), seed=choose.seed)
+        made_from |= {"guard_share": job.of(ReplayOptions).guard_share}
     training = GatedTraining(
         training_set=training_set,
         encoder=job.inputs["encoder"],
         folder=job.folder / "model",
         method=step.method,
-        options=job.of(METHODS.load(step.method).OPTIONS),
+        options=options,
         encoder_options=job.of(EncoderOptions),
         choose=choose,
-        guards=guards_or_general(job.guards(), data) if step.gate else {},
+        guards=guards_or_general(given, data) if step.gate else {},
         cache=job.workshop.cache,
         made_from=made_from,
         mixing=step.merge,
