@@ -9,6 +9,7 @@ docs/adapters.md.
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -52,13 +53,15 @@ LEARNING_RATE = {MINILM: 5e-5, CHINESE: 2e-4}
 """Of full fine-tuning, as in negatives.py; LoRA takes LORA_TIMES as much. Start values, chosen on nothing."""
 LORA_TIMES = 5
 WEIGHTS = ("lora", "full")
+WEIGHT_QUERIES = 1000
 
 
 @dataclass(frozen=True)
 class Collection:
     """What encodes it, how it's cut and divided, and which systems are run.
 
-    Texts are measured up to `max_length` tokens and LoRA and full are trained on the first `train_length` of them.
+    Texts are measured up to `max_length` tokens. LoRA and full are trained on the first `train_length` of them and on
+    WEIGHT_QUERIES queries, so that they fit the time there was.
     """
 
     encoder: str
@@ -67,7 +70,7 @@ class Collection:
     source: str = ""
     documents: int | None = None
     max_length: int = 256
-    train_length: int = 64
+    train_length: int = 96
     negatives: int = 4
     weight_seeds: tuple[int, ...] = SEEDS
 
@@ -77,7 +80,14 @@ COLLECTIONS = {
     "cmrc2018": Collection(CHINESE, True, (*QUICK, *WEIGHTS)),
     "scifact": Collection(MINILM, False, QUICK),
     "scifact-cut": Collection(
-        MINILM, False, (*QUICK, *WEIGHTS), "scifact", documents=2000, max_length=64, weight_seeds=SEEDS[:1]
+        MINILM,
+        False,
+        (*QUICK, *WEIGHTS),
+        "scifact",
+        documents=2000,
+        max_length=64,
+        train_length=64,
+        weight_seeds=SEEDS[:1],
     ),
     "toyhom-med-zh": Collection(CHINESE, False, (*QUICK, *WEIGHTS), weight_seeds=SEEDS[:1]),
 }
@@ -92,6 +102,13 @@ def system_options(system: str, seed: int, encoder: str) -> tuple[str, Options, 
     if system == "full":
         return "full", TrainOptions(seed=seed, learning_rate=LEARNING_RATE[encoder], **LIGHT), 0
     return "nudge", NudgeOptions(variant="m" if system.endswith("-m") else "n"), None
+
+
+def fewer(dataset: RetrievalDataset) -> RetrievalDataset:
+    """Returns the dataset with at most WEIGHT_QUERIES training queries, always the same ones."""
+    asked = dataset.queries_split["train"]
+    drawn = random.Random(SEEDS[0]).sample(asked, min(WEIGHT_QUERIES, len(asked)))
+    return replace(dataset, queries_split=dict(dataset.queries_split) | {"train": drawn})
 
 
 class Bench:
@@ -138,7 +155,8 @@ class Bench:
         method, options, negatives = system_options(system.removeprefix("adapter+"), seed, self.setting.encoder)
         encoder = str(self.tune("adapter", seed).folder) if system.startswith("adapter+") else self.encoder
         wanted = self.setting.negatives if negatives is None else negatives
-        training_set = TrainingSet.build(self.dataset, "train", self.dataset.negative_docs, wanted)
+        dataset = self.dataset if method not in WEIGHTS else fewer(self.dataset)
+        training_set = TrainingSet.build(dataset, "train", dataset.negative_docs, wanted)
         how: dict[str, Any] = {"method": method, "encoder_options": self.options, "cache": self.cache}
         if method in WEIGHTS:
             how |= {"encoder_options": EncoderOptions(max_length=self.setting.train_length), "cache": None}
