@@ -70,14 +70,14 @@ class Collection:
     source: str = ""
     documents: int | None = None
     max_length: int = 256
-    train_length: int = 96
+    train_length: int = 64
     negatives: int = 4
     weight_seeds: tuple[int, ...] = SEEDS
 
 
 QUICK = ("nudge-n", "nudge-m", "adapter", "adapter+nudge-n")
 COLLECTIONS = {
-    "cmrc2018": Collection(CHINESE, True, (*QUICK, *WEIGHTS)),
+    "cmrc2018": Collection(CHINESE, True, (*QUICK, *WEIGHTS), max_length=128),
     "scifact": Collection(MINILM, False, QUICK),
     "scifact-cut": Collection(
         MINILM,
@@ -86,10 +86,9 @@ COLLECTIONS = {
         "scifact",
         documents=2000,
         max_length=64,
-        train_length=64,
         weight_seeds=SEEDS[:1],
     ),
-    "toyhom-med-zh": Collection(CHINESE, False, (*QUICK, *WEIGHTS), weight_seeds=SEEDS[:1]),
+    "toyhom-med-zh": Collection(CHINESE, False, (*QUICK, *WEIGHTS), max_length=64, weight_seeds=SEEDS[:1]),
 }
 
 

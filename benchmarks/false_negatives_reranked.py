@@ -34,7 +34,7 @@ from embedtune.search.dense import DenseRetriever
 from embedtune.search.reranking import Pair, RerankerOptions, load_reranker
 from false_negatives import COLLECTIONS, FEWEST, POOLS, SEEDS, Floats, Planted, candidates, curve, plant, together
 
-POSITIVES = 150
+POSITIVES = 120
 """At most so many known positives a collection are trained on, drawn over all its train queries."""
 DEPTHS = (30, 100)
 """For each positive one negative is drawn from each of these first ranks."""
@@ -43,7 +43,7 @@ LENGTH, MAX_LENGTH = 96, 96
 BATCH, LEARNING_RATE, WARMUP = 32, 1e-4, 0.1
 READ = COLLECTIONS[:3]
 """The other two have few test queries with several positives, 24 and 23, and more documents than these together."""
-TRUE = {"val": 10, "test": 20}
+TRUE = {"val": 8, "test": 16}
 """So many of a query's true negatives among the first 100 documents are read, drawn at random, so shares stay true."""
 RESULT = Path(__file__).with_suffix(".json")
 

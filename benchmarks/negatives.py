@@ -42,7 +42,7 @@ from embedtune.train.training import TrainOptions, train
 SEEDS = (42, 43, 44)
 NEGATIVES = 2
 VAL_QUERIES, VAL_DOCUMENTS = 100, 400
-QUERIES = {"cmrc2018": 320, "scifact": 256}
+QUERIES = {"cmrc2018": 256, "scifact": 256}
 DOCUMENTS = {"cmrc2018": 1104, "scifact": 1500}
 """SciFact's corpus is cut to what a query is about and some more; CMRC 2018 is whole."""
 MAX_LENGTH = {"cmrc2018": 64, "scifact": 48}
