@@ -34,7 +34,7 @@ from embedtune.search.dense import DenseRetriever
 from embedtune.search.reranking import Pair, RerankerOptions, load_reranker
 from false_negatives import COLLECTIONS, FEWEST, POOLS, SEEDS, Floats, Planted, candidates, curve, plant, together
 
-POSITIVES = 120
+POSITIVES = 200
 """At most so many known positives a collection are trained on, drawn over all its train queries."""
 DEPTHS = (30, 100)
 """For each positive one negative is drawn from each of these first ranks."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import random
 import sys
@@ -192,12 +193,18 @@ def summary(done: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def keep(content: dict[str, Any]) -> None:
+    """Writes what is done so far."""
+    write_text_whole(RESULT, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
 def main() -> None:
     """Runs what isn't done yet, seeds first, so that a run that breaks off has whole arms to compare."""
     cache, pairs = EmbeddingCache(sys.argv[1]), list(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"runs": {}}
     settings = {"negatives": NEGATIVES, "queries": QUERIES, "documents": DOCUMENTS, "max_length": MAX_LENGTH}
     settings |= {"learning_rate": LEARNING_RATE, "chosen_by": CHOSEN_BY, "epochs": 1, "batch_size": 32, "scale": 20.0}
+    content |= {"settings": settings} | provenance()
     for path, name in pairs:
         dataset, collection = RetrievalDataset.read(path), Path(path).parent.name
         dataset = smaller(dataset, QUERIES[collection], DOCUMENTS[collection])
@@ -205,25 +212,24 @@ def main() -> None:
         done = content["runs"].setdefault(collection, {})
         if "base" not in done:
             done["base"] = test(dataset, load_encoder(name, options), cache)
-        for seed in SEEDS:
-            for arm in ARMS:
-                if str(seed) not in done.setdefault(arm, {}):
-                    training = TrainOptions(
-                        epochs=1,
-                        batch_size=settings["batch_size"],
-                        scale=settings["scale"],
-                        validations=1,
-                        learning_rate=LEARNING_RATE[collection],
-                        val_split=CHOSEN_BY[collection],
-                        val_max_documents=VAL_DOCUMENTS,
-                        seed=seed,
-                    )
-                    done[arm][str(seed)] = run(dataset, name, options, training, arm, cache, done["base"])
-                    scores = done[arm][str(seed)]["scores"]
-                    print(collection, arm, seed, round(float(np.mean(scores)), 4), flush=True)
-                content["summary"] = {c: summary(runs) for c, runs in content["runs"].items()}
-                content |= {"settings": settings} | provenance()
-                write_text_whole(RESULT, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        for seed, arm in itertools.product(SEEDS, ARMS):
+            if str(seed) in done.setdefault(arm, {}):
+                continue
+            training = TrainOptions(
+                epochs=1,
+                batch_size=settings["batch_size"],
+                scale=settings["scale"],
+                validations=1,
+                learning_rate=LEARNING_RATE[collection],
+                val_split=CHOSEN_BY[collection],
+                val_max_documents=VAL_DOCUMENTS,
+                seed=seed,
+            )
+            done[arm][str(seed)] = run(dataset, name, options, training, arm, cache, done["base"])
+            print(collection, arm, seed, round(float(np.mean(done[arm][str(seed)]["scores"])), 4), flush=True)
+            keep(content)
+        content.setdefault("summary", {})[collection] = summary(done)
+        keep(content)
     print(json.dumps(content["summary"], indent=1))
 
 
