@@ -53,7 +53,7 @@ LEARNING_RATE = {MINILM: 5e-5, CHINESE: 2e-4}
 """Of full fine-tuning, as in negatives.py; LoRA takes LORA_TIMES as much. Start values, chosen on nothing."""
 LORA_TIMES = 5
 WEIGHTS = ("lora", "full")
-WEIGHT_QUERIES = 1000
+WEIGHT_QUERIES = 640
 
 
 @dataclass(frozen=True)
