@@ -9,6 +9,7 @@ docs/adapters.md.
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ import numpy as np
 
 from embedtune import progress
 from embedtune.artifact import provenance
+from embedtune.data.corpus_sample import sample_corpus
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.data.splits import SplitOptions, split_dataset
 from embedtune.data.training_set import TrainingSet
@@ -29,7 +31,7 @@ from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation,
 from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
-from embedtune.models.encoder import load_encoder
+from embedtune.models.encoder import EncoderOptions, load_encoder
 from embedtune.models.moved_documents import MovedDocuments, has_moved_documents
 from embedtune.models.tuned import TunedModel
 from embedtune.options import Options
@@ -45,38 +47,67 @@ TABLES = HERE.parent / "docs" / "adapters.md"
 START, END = "<!-- tables: benchmarks/adapters.py -->", "<!-- end of tables -->"
 MEASURE = "ndcg_at_10"
 SEEDS = (42, 43, 44)
-LIGHT: dict[str, Any] = {"epochs": 1, "batch_size": 32, "scale": 20.0, "validations": 1, "val_max_documents": 2000}
+LIGHT: dict[str, Any] = {"epochs": 1, "batch_size": 32, "scale": 20.0, "validations": 1, "val_max_documents": 500}
+CHINESE, MINILM = "chinese", "minilm"
+LEARNING_RATE = {MINILM: 5e-5, CHINESE: 2e-4}
+"""Of full fine-tuning, as in negatives.py; LoRA takes LORA_TIMES as much. Start values, chosen on nothing."""
+LORA_TIMES = 5
+WEIGHTS = ("lora", "full")
+WEIGHT_QUERIES = 640
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Where the data comes from, what encodes it, and which systems are run."""
+    """What encodes it, how it's cut and divided, and which systems are run.
+
+    Texts are measured up to `max_length` tokens. LoRA and full are trained on the first `train_length` of them and on
+    WEIGHT_QUERIES queries, so that they fit the time there was.
+    """
 
     encoder: str
     within_document: bool
     systems: tuple[str, ...]
+    source: str = ""
+    documents: int | None = None
+    max_length: int = 256
+    train_length: int = 64
     negatives: int = 4
     weight_seeds: tuple[int, ...] = SEEDS
 
 
-CHINESE = "chinese"
 QUICK = ("nudge-n", "nudge-m", "adapter", "adapter+nudge-n")
 COLLECTIONS = {
-    "cmrc2018": Collection(CHINESE, True, (*QUICK, "lora", "full"), weight_seeds=SEEDS[:1]),
-    "scifact": Collection("minilm", False, QUICK),
-    "toyhom-med-zh": Collection(CHINESE, False, QUICK),
+    "cmrc2018": Collection(CHINESE, True, (*QUICK, *WEIGHTS), max_length=128),
+    "scifact": Collection(MINILM, False, QUICK),
+    "scifact-cut": Collection(
+        MINILM,
+        False,
+        (*QUICK, *WEIGHTS),
+        "scifact",
+        documents=2000,
+        max_length=64,
+        weight_seeds=SEEDS[:1],
+    ),
+    "toyhom-med-zh": Collection(CHINESE, False, (*QUICK, *WEIGHTS), max_length=64, weight_seeds=SEEDS[:1]),
 }
 
 
-def system_options(system: str, seed: int) -> tuple[str, Options, int | None]:
+def system_options(system: str, seed: int, encoder: str) -> tuple[str, Options, int | None]:
     """Returns a system's method, its options, and hard negatives where they aren't the collection's."""
     if system == "adapter":
         return "adapter", AdapterOptions(seed=seed), None
     if system == "lora":
-        return "lora", LoraOptions(seed=seed, **LIGHT), 0
+        return "lora", LoraOptions(seed=seed, learning_rate=LORA_TIMES * LEARNING_RATE[encoder], **LIGHT), 0
     if system == "full":
-        return "full", TrainOptions(seed=seed, **LIGHT), 0
+        return "full", TrainOptions(seed=seed, learning_rate=LEARNING_RATE[encoder], **LIGHT), 0
     return "nudge", NudgeOptions(variant="m" if system.endswith("-m") else "n"), None
+
+
+def fewer(dataset: RetrievalDataset) -> RetrievalDataset:
+    """Returns the dataset with at most WEIGHT_QUERIES training queries, always the same ones."""
+    asked = dataset.queries_split["train"]
+    drawn = random.Random(SEEDS[0]).sample(asked, min(WEIGHT_QUERIES, len(asked)))
+    return replace(dataset, queries_split=dict(dataset.queries_split) | {"train": drawn})
 
 
 class Bench:
@@ -87,17 +118,20 @@ class Bench:
         self.encoder = chinese if self.setting.encoder == CHINESE else self.setting.encoder
         self.folder = work / name
         self.cache = EmbeddingCache(work / "cache")
-        self.dataset = self._prepare(collections / name / "dataset.json")
+        self.options = EncoderOptions(max_length=self.setting.max_length)
+        self.dataset = self._prepare(collections / (self.setting.source or name) / "dataset.json")
 
     def _prepare(self, source: Path) -> RetrievalDataset:
         """Returns the divided dataset with mined negatives; made once."""
         path = self.folder / "dataset.json"
         if not path.exists():
             dataset = RetrievalDataset.read(source)
+            corpus = sample_corpus(dataset, list(dataset.queries), self.setting.documents, SEEDS[0])
+            dataset = replace(dataset, corpus=dict(corpus))
             if self.setting.within_document:
                 dataset = split_dataset(dataset, SplitOptions(by="within-document", val=0.1, test=0.2)).dataset
             options = MineOptions(negatives=self.setting.negatives)
-            mined = mine_negatives(dataset, load_encoder(self.encoder), cache=self.cache, options=options)
+            mined = mine_negatives(dataset, load_encoder(self.encoder, self.options), cache=self.cache, options=options)
             replace(dataset, negative_docs=mined.negatives).write(path)
         return RetrievalDataset.read(path)
 
@@ -106,7 +140,7 @@ class Bench:
         folder = self.folder / "runs" / out
         if not folder.exists():
             before = self.cache.encoded
-            retriever = DenseRetriever(load_encoder(model), self.dataset.corpus, self.cache)
+            retriever = DenseRetriever(load_encoder(model, self.options), self.dataset.corpus, self.cache)
             encoded = self.cache.encoded - before
             write_evaluation(evaluate(self.dataset, retriever, split="test"), folder, {"encoded": encoded})
         manifest = json.loads((folder / "embedtune.json").read_text(encoding="utf-8"))
@@ -117,18 +151,21 @@ class Bench:
         folder = self.folder / "models" / f"{system}-{seed}"
         if folder.exists():
             return TunedModel.open(folder)
-        method, options, negatives = system_options(system.removeprefix("adapter+"), seed)
+        method, options, negatives = system_options(system.removeprefix("adapter+"), seed, self.setting.encoder)
         encoder = str(self.tune("adapter", seed).folder) if system.startswith("adapter+") else self.encoder
         wanted = self.setting.negatives if negatives is None else negatives
-        training_set = TrainingSet.build(self.dataset, "train", self.dataset.negative_docs, wanted)
-        cache = self.cache if method in ("adapter", "nudge") else EmbeddingCache(None)
+        dataset = self.dataset if method not in WEIGHTS else fewer(self.dataset)
+        training_set = TrainingSet.build(dataset, "train", dataset.negative_docs, wanted)
+        how: dict[str, Any] = {"method": method, "encoder_options": self.options, "cache": self.cache}
+        if method in WEIGHTS:
+            how |= {"encoder_options": EncoderOptions(max_length=self.setting.train_length), "cache": None}
         started = time.perf_counter()
         try:
-            return train(training_set, encoder, folder, method=method, options=options, cache=cache).model
+            return train(training_set, encoder, folder, options=options, **how).model
         except DataError as refusal:
             print(f"{self.name} {system}: refused: {refusal}", file=sys.stderr)
             told = options.model_copy(update={"allow_low_coverage": True})
-            return train(training_set, encoder, folder, method=method, options=told, cache=cache).model
+            return train(training_set, encoder, folder, options=told, **how).model
         finally:
             seconds = time.perf_counter() - started
             (self.folder / f"seconds-{system}-{seed}.json").write_text(json.dumps(round(seconds, 1)))
@@ -136,7 +173,7 @@ class Bench:
     def row(self, system: str, base: Evaluation) -> dict[str, Any]:
         """Returns a system's line: means over the seeds where it depends on them."""
         seeds = SEEDS[:1] if system.startswith("nudge") else SEEDS
-        seeds = self.setting.weight_seeds if system in ("lora", "full") else seeds
+        seeds = self.setting.weight_seeds if system in WEIGHTS else seeds
         tuned = [self.tune(system, seed) for seed in seeds]
         measured = [self.measure(str(model.folder), model.folder.name) for model in tuned]
         files = [self.folder / f"seconds-{system}-{seed}.json" for seed in seeds]
@@ -188,7 +225,8 @@ def table(name: str, result: dict[str, Any]) -> str:
     """Returns one collection's table in Markdown."""
     splits = ", ".join(f"{split} {count:,}" for split, count in result["splits"].items())
     lines = [
-        f"### {name}: {result['documents']:,} documents; queries: {splits}; encoder: {result['encoder']}",
+        f"### {name}: {result['documents']:,} documents; queries: {splits}; encoder: {result['encoder']}, texts up to "
+        f"{COLLECTIONS[name].max_length} tokens",
         "",
         "| system | seeds | seconds | test `ndcg_at_10` | gain | 95 % interval | p | documents encoded again |",
         "|---|---|---|---|---|---|---|---|",

@@ -44,8 +44,10 @@ Floats = npt.NDArray[np.float64]
 
 
 class Planted(NamedTuple):
-    """Candidates of queries: hidden positive or not, rank, what suspicion weighs, it, share of the lowest positive."""
+    """Candidates of queries: ids, hidden or not, rank, what suspicion weighs, it, share of the lowest positive."""
 
+    query_ids: npt.NDArray[np.str_]
+    document_ids: npt.NDArray[np.str_]
     hidden: npt.NDArray[np.bool_]
     ranks: npt.NDArray[np.int64]
     features: Floats
@@ -84,6 +86,8 @@ def candidates(
         positives, found = documents[known], documents[order]
         parts.append(
             (
+                np.array([query_id] * len(order)),
+                np.array([ids[i] for i in order]),
                 np.array([ids[i] in planted for i in order]),
                 np.arange(len(order)),
                 suspicion_features(query, positives, found, background),
@@ -91,6 +95,11 @@ def candidates(
                 scores[order] / scores[known].min(),
             )
         )
+    return together(parts)
+
+
+def together(parts: Sequence[tuple[Any, ...]]) -> Planted:
+    """Returns the candidates of all parts, one after the other."""
     return Planted(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -111,11 +120,7 @@ def see(name: str, folder: Path, encoder: Encoder, cache: EmbeddingCache) -> dic
     """Returns the curves of one collection's test queries, and what the doctor says of negatives by several rules."""
     whole = RetrievalDataset.read(folder / name / "dataset.json")
     result: dict[str, Any] = {"curves": {}, "doctor": {}}
-    parts = []
-    for seed in SEEDS:
-        dataset, hidden = plant(whole, ["test"], seed)
-        parts.append(candidates(dataset, hidden, encoder, cache))
-    pooled = Planted(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    pooled = together([candidates(*plant(whole, ["test"], seed), encoder, cache) for seed in SEEDS])
     for pool, (first, last) in POOLS.items():
         inside = (pooled.ranks >= first) & (pooled.ranks < last)
         hidden_ones = pooled.hidden[inside]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Router
 from tests.conftest import SAMPLE
 
-from embedtune.models.vector_map import VectorMap
+from embedtune.models.vector_map import linear_module
 
 FLOAT32 = ("--precision", "float32")
 
@@ -127,7 +131,12 @@ def test_splits_that_teach_nothing(refused, changed, sample_fields, tiny_model, 
     splits = sample_fields["queries_split"]
     assert "the split 'val' has no queries" in refused(changed(queries_split=splits | {"val": []}), *words)
     judged = {i: docs for i, docs in sample_fields["relevant_docs"].items() if i not in splits["val"]}
-    assert "no query of the split 'val' has a relevant document" in refused(changed(relevant_docs=judged), *words)
+    message = refused(changed(relevant_docs=judged), *words)
+    assert "no query of the split 'val', which chooses the checkpoint, has a relevant document" in message
+    message = refused(changed(queries_split={"train": splits["train"], "test": splits["val"]}), *words)
+    assert "the dataset has no split 'val', which chooses the checkpoint (known: test, train)" in message
+    assert "--val-split" in message
+    assert "warning" not in message
     one = changed(queries_split=splits | {"train": splits["train"][:1]})
     assert "has 1 query with a relevant document" in refused(one, *words)
 
@@ -143,14 +152,50 @@ def test_vectors_that_are_none(refused, tiny_model, tmp_path, method, factor, wo
     assert words in refused(SAMPLE, "--encoder", "broken", "--method", method)
 
 
-def test_a_map_of_the_wrong_dimension(embedtune, tiny_model, tmp_path):
+@pytest.mark.parametrize(
+    ("modules", "words"),
+    [
+        ([linear_module(torch.zeros(16, 16))], "for vectors of 16 dimensions, the model's have 32"),
+        ([linear_module(torch.zeros(16, 32))], "turns 32 dimensions into 16"),
+        ([linear_module(torch.zeros(40, 32)), linear_module(torch.zeros(32, 44))], "one takes 44 dimensions"),
+        ([linear_module(torch.zeros(32, 32), source="other")], "of 'other'"),
+        ([linear_module(torch.full((32, 32), torch.nan))], "holds NaN or infinite weights"),
+    ],
+)
+def test_a_map_that_does_not_fit(embedtune, tiny_model, tmp_path, modules, words):
     model = SentenceTransformer(str(tiny_model), device="cpu")
-    VectorMap.linear(torch.zeros(16, 16)).attach(model)
+    routes = {"query": [Normalize(), *modules, Normalize()], "document": []}
+    model.append(Router(routes, default_route="document", allow_empty_key=False))
     model.save_pretrained(str(tmp_path / "odd"), create_model_card=False)
     done = embedtune("eval", SAMPLE, "--encoder", "odd", *FLOAT32, "--out", "e")
     assert done.returncode == 2
-    assert "for vectors of 16 dimensions, the model's have 32" in done.stderr
+    assert words in done.stderr
     assert not (tmp_path / "e").exists()
+
+
+def test_moved_documents_that_do_not_fit(embedtune, within, tiny_model, tmp_path):
+    embedtune("train", "--no-gate", within, "--encoder", tiny_model, "--method", "nudge", "--out", "m", *FLOAT32)
+    path = tmp_path / "m" / "document_vectors" / "vectors.parquet"
+    table, about = pq.read_table(path), json.loads(pq.read_schema(path).metadata[b"embedtune"])
+    vectors = np.array(table["vector"].to_pylist(), dtype=np.float32)
+
+    def message(changed):
+        column = pa.FixedSizeListArray.from_arrays(pa.array(changed.ravel()), changed.shape[1])
+        metadata = {b"embedtune": json.dumps(about | {"dim": changed.shape[1]})}
+        pq.write_table(table.set_column(1, "vector", column).replace_schema_metadata(metadata), path)
+        done = embedtune("eval", within, "--encoder", "m", *FLOAT32, "--out", "e")
+        assert done.returncode == 2
+        assert not (tmp_path / "e").exists()
+        return done.stderr
+
+    assert "the moved documents have 16 dimensions, the model's vectors 32" in message(vectors[:, :16])
+    first = np.arange(len(vectors))[:, None] == 0
+    assert "zero in every place" in message(np.where(first, 0, vectors))
+    assert "NaN or infinite" in message(np.where(first, np.float32("nan"), vectors))
+    path.unlink()
+    done = embedtune("eval", within, "--encoder", "m", *FLOAT32, "--out", "e")
+    assert done.returncode == 2
+    assert "the moved documents are damaged" in done.stderr
 
 
 def test_methods_on_what_they_made(embedtune, refused, within, tiny_model):

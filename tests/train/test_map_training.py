@@ -95,6 +95,6 @@ def test_val_queries_without_documents(training_set, sample, tiny_model, tmp_pat
     judged = {query_id: docs for query_id, docs in sample.relevant_docs.items() if query_id not in {"q17", "q18"}}
     dataset = dataclasses.replace(sample, relevant_docs=judged, queries_split={"val": ["q17", "q18"]})
     bare = dataclasses.replace(training_set, dataset=dataset)
-    with pytest.raises(DataError, match="no query of the split 'val' has a relevant document"):
+    with pytest.raises(DataError, match="no query of the split 'val', which chooses"):
         tune(bare, tiny_model, tmp_path / "m", val_split="val")
     assert not (tmp_path / "m").exists()

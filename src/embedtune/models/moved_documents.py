@@ -55,6 +55,8 @@ class MovedDocuments:
             raise _damaged(path, f"{len(set(ids))} different ids of moved documents, {about['moved']} were written")
         if not np.isfinite(vectors).all():
             raise _damaged(path, "some vectors hold NaN or infinite numbers")
+        if not vectors.any(axis=1).all():
+            raise _damaged(path, "some vectors are zero in every place")
         return cls(ids, vectors, hashes)
 
     @cached_property
@@ -86,8 +88,8 @@ class MovedDocuments:
 
 
 def has_moved_documents(name: str) -> bool:
-    """Returns whether an encoder's name is a tuned model's folder with moved documents."""
-    return (Path(name).expanduser() / FOLDER / _TABLE).is_file()
+    """Returns whether an encoder's name is a tuned model's folder with moved documents, damaged ones among them."""
+    return (Path(name).expanduser() / FOLDER).is_dir()
 
 
 def write_document_vectors(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from embedtune.errors import EncoderError
 from embedtune.models.encoder import Encoder, TextKind, Vectors
 
 if TYPE_CHECKING:
@@ -18,9 +19,15 @@ class TunedEncoder:
 
     What the cache keeps are the base's vectors, so neither queries nor documents are encoded
     again for it.
+    Raises EncoderError for moved documents of other dimensions than the base's.
     """
 
     def __init__(self, base: Encoder, query_map: VectorMap | None, moved: MovedDocuments | None) -> None:
+        if moved is not None and moved.ids and moved.vectors.shape[1] != base.dim:
+            raise EncoderError(
+                f"the moved documents have {moved.vectors.shape[1]} dimensions, the model's vectors {base.dim}",
+                remedy="run embedtune train --method nudge again; moved documents belong to the model they came from",
+            )
         self.base = base
         self.query_map = query_map
         self.moved = moved

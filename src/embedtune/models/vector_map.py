@@ -19,6 +19,7 @@ __all__ = ["Folded", "VectorMap", "linear_module", "take_query_map"]
 _ROWS_PER_STEP = 65_536
 _QUERY, _DOCUMENT = "query", "document"
 _HIDDEN = "hidden"
+_VECTOR = "sentence_embedding"
 
 
 class Folded(NamedTuple):
@@ -44,6 +45,15 @@ class VectorMap:
                 "so queries and documents could no longer be compared",
                 remedy="make the tuned model again",
             )
+        known = {_VECTOR: self.dim}
+        for module in self.modules:
+            if known.get(module.module_input_name) != module.in_features:
+                raise EncoderError(
+                    f"the query-side map's layers don't fit: one takes {module.in_features} dimensions of "
+                    f"{module.module_input_name!r}, those before it give {known}",
+                    remedy="make the tuned model again",
+                )
+            known[module.module_output_name] = module.out_features
         self.route = nn.Sequential(Normalize(), *self.modules, Normalize()).eval()
 
     @classmethod
@@ -83,8 +93,7 @@ class VectorMap:
     def apply(self, vectors: Vectors) -> Vectors:
         """Returns the mapped vectors, (n, dim) float32 of unit length."""
         mapped = [
-            self.route({"sentence_embedding": part})["sentence_embedding"]
-            for part in torch.split(torch.from_numpy(vectors), _ROWS_PER_STEP)
+            self.route({_VECTOR: part})[_VECTOR] for part in torch.split(torch.from_numpy(vectors), _ROWS_PER_STEP)
         ]
         result: Vectors = torch.cat(mapped).numpy() if mapped else vectors
         return result
@@ -136,7 +145,7 @@ class VectorMap:
 def take_query_map(model: SentenceTransformer) -> VectorMap | None:
     """Takes our map off a model that has one, which leaves the base model, and returns it.
 
-    Raises EncoderError where the map doesn't fit the model's vectors.
+    Raises EncoderError where the map doesn't fit the model's vectors or its weights aren't finite.
     """
     last = model[-1]
     if not isinstance(last, Router) or len(model) < 2 or set(last.sub_modules) != {_QUERY, _DOCUMENT}:
@@ -152,6 +161,11 @@ def take_query_map(model: SentenceTransformer) -> VectorMap | None:
             f"the query-side map is for vectors of {query_map.dim} dimensions, the model's have {dim}",
             remedy="make the tuned model again; a map belongs to the model that it was trained on",
         )
+    if not all(tensor.isfinite().all() for module in modules for tensor in module.state_dict().values()):
+        raise EncoderError(
+            "the query-side map holds NaN or infinite weights",
+            remedy="make the tuned model again",
+        )
     return query_map
 
 
@@ -160,8 +174,8 @@ def linear_module(
     *,
     bias: Tensor | None = None,
     activation: nn.Module | None = None,
-    source: str = "sentence_embedding",
-    output: str = "sentence_embedding",
+    source: str = _VECTOR,
+    output: str = _VECTOR,
     use_residual: bool = False,
 ) -> Dense:
     """Returns the module x ↦ activation(weight x + bias), plus x with `use_residual`."""

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from embedtune.errors import DataError, EncoderError
+from embedtune.errors import EncoderError
 from embedtune.evaluate.measures import Measure
 from embedtune.evaluate.scores import Scores, score_run
 from embedtune.models.encoder import TextKind, Vectors, load_encoder
@@ -41,17 +41,11 @@ class JobVectors:
     def encode(cls, job: TrainingJob, val_split: str) -> JobVectors:
         """Returns the vectors of a job; queries without a relevant document are left out.
 
-        Raises DataError where no val query is left, EncoderError for vectors that can't be used.
+        Raises EncoderError for vectors that can't be used.
         """
         dataset = job.training_set.dataset
         train_ids = list(dict.fromkeys(example.query_id for example in job.training_set.examples))
         val_ids = [query_id for query_id in dataset.split_query_ids(val_split) if dataset.positives(query_id)]
-        if not val_ids:
-            raise DataError(
-                f"no query of the split {val_split!r} has a relevant document, so nothing can be chosen by it",
-                where=f"queries_split[{val_split!r}]",
-                remedy="name another split with --val-split, or divide the dataset anew with embedtune split",
-            )
         encoder = load_encoder(job.encoder, job.encoder_options)
         documents = job.cache.encode_corpus(encoder, dataset.corpus)
         queries = job.cache.encode(encoder, [dataset.queries[i] for i in (*train_ids, *val_ids)], "query")

@@ -8,6 +8,7 @@ from pathlib import Path
 from sentence_transformers import SentenceTransformer
 
 from embedtune import progress
+from embedtune.data.dataset import ALL_QUERIES
 from embedtune.data.training_set import TrainingSet
 from embedtune.errors import DataError, EncoderError, MissingPackageError, OptionsError, describe_unknown
 from embedtune.models.encoder import EncoderOptions
@@ -69,6 +70,13 @@ def refuse_without_val(training_set: TrainingSet, split: str) -> None:
             f"the corpus has {len(dataset.corpus)} document: there is nothing to tell it apart from",
             where="corpus",
             remedy="give more documents; embedtune import documents cuts long files into pieces",
+        )
+    if split not in dataset.queries_split and split != ALL_QUERIES:
+        raise DataError(
+            f"the dataset has no split {split!r}, which chooses the checkpoint (known: "
+            f"{', '.join(sorted(dataset.queries_split))})",
+            where="queries_split",
+            remedy="divide the data with embedtune split, or name another --val-split",
         )
     if not any(dataset.positives(query_id) for query_id in dataset.split_query_ids(split)):
         raise DataError(

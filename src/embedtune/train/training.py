@@ -66,6 +66,9 @@ def train(
         raise OptionsError(f"the method {method!r} takes {plugin.OPTIONS.__name__}, found {type(options).__name__}")
     refuse_strangers(folder, TUNED_MODEL, overwrite)
     _refuse_too_little(training_set)
+    val_split = getattr(options, "val_split", None)
+    if val_split is not None:
+        refuse_without_val(training_set, val_split)
     encoder_options, cache = encoder_options or EncoderOptions(), cache or EmbeddingCache(None)
     encoded_before = dict(cache.encoded_of)
     record = dict(made_from or {})
@@ -73,7 +76,6 @@ def train(
     if isinstance(options, TrainOptions):
         refuse_what_has_no_gradients(encoder, encoder_options)
         refuse_bad_options(options)
-        refuse_without_val(training_set, options.val_split)
         given = options
         chosen = on_writer(lambda: choose_scale(training_set, encoder, given, encoder_options, cache))
         options = options.model_copy(update={"scale": chosen.scale})
