@@ -105,8 +105,9 @@ def test_eval_and_mine_are_those_of_this_process(cluster, embedtune_process, tin
     assert json.loads((tmp_path / "there" / "embedtune.json").read_text())["made_from"]["engine"] == "ray"
     assert len(shards(tmp_path / "vectors")) == 4
     before = shards(tmp_path / "vectors")
+    rule = ("--strategy", "rank-window", "--to", 10, "--sample", 5)
     mined = [
-        embedtune_process("mine", *words, "--json", "--out", out, *more, RAY_ADDRESS=cluster)
+        embedtune_process("mine", *words, *rule, "--json", "--out", out, *more, RAY_ADDRESS=cluster)
         for out, more in (("here.json", ()), ("there.json", at_ray))
     ]
     assert mined[1].returncode == 0, mined[1].stderr
