@@ -18,6 +18,7 @@ __all__ = ["DenseRetriever"]
 
 _SAMPLE = 200
 _SEED = 42
+_BYTES_OF_A_NUMBER = 4
 
 
 class DenseRetriever:
@@ -53,6 +54,11 @@ class DenseRetriever:
         self._index_name = index
         if index != "exact":
             self._index = build_index(index, self._documents.vectors, self._documents.document_ids, index_options)
+
+    @property
+    def size_bytes(self) -> int:
+        """Returns the bytes of all documents' vectors in float32."""
+        return len(self._documents.document_ids) * self.encoder.dim * _BYTES_OF_A_NUMBER
 
     def retrieve(self, queries: Mapping[str, str], top_k: int) -> Run:
         """Returns the `top_k` best documents of each query."""

@@ -26,7 +26,6 @@ __all__ = ["Searcher", "index_bytes", "model_bytes", "query_milliseconds"]
 _WARM_UP = 3
 _TOP_K = 10
 _WEIGHTS = frozenset({".safetensors", ".onnx", ".bin"})
-_BYTES_OF_A_NUMBER = 4
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,8 @@ def query_milliseconds(retriever: Retriever, dataset: RetrievalDataset, split: s
 
 def index_bytes(retriever: Retriever) -> int:
     """Returns the bytes of what is searched: float32 vectors, postings, or both."""
-    if isinstance(retriever, BM25Retriever):
+    if isinstance(retriever, BM25Retriever | DenseRetriever):
         return retriever.size_bytes
-    if isinstance(retriever, DenseRetriever):
-        return len(retriever.index.document_ids) * retriever.encoder.dim * _BYTES_OF_A_NUMBER
     return sum(index_bytes(part) for part in _parts(retriever))
 
 
