@@ -1,4 +1,4 @@
-"""A table as a Parquet file: compressed, decoded a row group at a time."""
+"""A table as a Parquet file: compressed, decoded a row group at a time; its pages carry checksums."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class ParquetTable:
     suffix: ClassVar[str] = ".parquet"
 
     def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path if isinstance(path, Path) else path.open("rb"))  # the latter at a URL
+        source = path if isinstance(path, Path) else path.open("rb")  # the latter at a URL
+        self._file = pq.ParquetFile(source, page_checksum_verification=True)
         metadata = self._file.metadata
         self.schema: pa.Schema = self._file.schema_arrow
         self.sizes: Sequence[int] = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -33,4 +34,4 @@ class ParquetTable:
     @staticmethod
     def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         """Returns a writer that makes each table given to its `write_table` a row group."""
-        return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False)
+        return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True)
