@@ -19,18 +19,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from embedtune import progress
 from embedtune.artifact import write_text_whole
-from embedtune.data.corpus_sample import sample_corpus
 from embedtune.data.dataset import RetrievalDataset
-from embedtune.data.general import GeneralLanguage, general_half
+from embedtune.data.general import general_half
 from embedtune.data.replay import ReplayOptions, with_guards_kept
 from embedtune.data.training_set import TrainingSet
 from embedtune.evaluate.evaluation import Evaluation, evaluate, read_evaluation, write_evaluation
@@ -41,63 +38,36 @@ from embedtune.mine.mining import mine_negatives
 from embedtune.mine.options import MineOptions
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions, load_encoder
-from embedtune.models.sentence_transformer import choose_precision
 from embedtune.search.dense import DenseRetriever
 from embedtune.train.training import TrainOptions, train
+from fine_tuning_settings import (
+    BF16,
+    DOCUMENTS,
+    EPOCHS,
+    GRID,
+    GUARD_QUERIES,
+    GUARD_SHARE,
+    MAX_LENGTH,
+    NEGATIVES,
+    PAIRS,
+    SAME_TIME_QUERIES,
+    SEEDS,
+    VAL_DOCUMENTS,
+    VALIDATIONS,
+    cut,
+    settings,
+)
 from fine_tuning_table import publish
 
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
 from case_study_training import FIRST_RUN, SECOND_RUN, CaseStudy, fine_tune, mine_as_published
 
-SEEDS = (42, 43, 44)
 ROWS = ("recipe", "ours", "merged")
 MORE = ("ours, nothing held",)
 SAME_TIME = ("recipe, accumulation 2", "ours, same time")
-NEEDS = {"merged": ("ours",), "ours, same time": ("recipe", "ours")}
-MAX_LENGTH = 64
-TRAIN_QUERIES, VAL_QUERIES, TEST_QUERIES, GUARD_QUERIES = 200, 100, 300, 300
-DOCUMENTS, VAL_DOCUMENTS = 600, 400
-NEGATIVES = 2
-"""Of the fifteen that the second run had: a step with fifteen takes five times as long."""
-BF16 = choose_precision("auto", torch.device("cpu")) == "bfloat16"
-"""Where the processor doesn't compute in it, the case study's bfloat16 takes several times as long as float32."""
-EPOCHS, VALIDATIONS = 2, 2
-GUARD_SHARE = 0.3
-GRID = (0.5, 0.75, 1.0)
+NEEDS = {"merged": ("ours",)}
 GENERAL = "general"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two collections of a language: one trained on as in the case study's first run, one as in its second."""
-
-    language: GeneralLanguage
-    collections: tuple[str, str]
-    learning_rate: float
-
-
-PAIRS = {
-    "english": Pair("en", ("scifact", "chroma-chunk-eval"), 5e-5),
-    "chinese": Pair("zh", ("cmrc2018", "toyhom-med-zh"), 2e-4),
-}
-"""The learning rates are ours, from benchmarks/negatives.py; the case study's recipe has its own."""
 SAME_TIME_ON = "scifact"
-
-
-def cut(dataset: RetrievalDataset, documents: int) -> RetrievalDataset:
-    """Returns the dataset with fewer queries, and of the corpus what is relevant and some more."""
-    kept = {}
-    for split, most in (("train", TRAIN_QUERIES), ("val", VAL_QUERIES), ("test", TEST_QUERIES)):
-        ids = dataset.split_query_ids(split)
-        chosen = set(random.Random(SEEDS[0]).sample(ids, min(most, len(ids))))
-        kept[split] = [query_id for query_id in ids if query_id in chosen]
-    asked = [query_id for ids in kept.values() for query_id in ids]
-    return RetrievalDataset(
-        queries={query_id: dataset.queries[query_id] for query_id in asked},
-        corpus=dict(sample_corpus(dataset, asked, documents, SEEDS[0])),
-        relevant_docs={query_id: list(dataset.positives(query_id)) for query_id in asked},
-        queries_split=kept,
-    )
 
 
 class Story:
@@ -201,13 +171,21 @@ class Story:
         return replace(other, queries_split=splits)
 
     def _ours(
-        self, model: Path, seed: int, epochs: int, guard_share: float, validations: int = VALIDATIONS
+        self,
+        model: Path,
+        seed: int,
+        epochs: int,
+        guard_share: float,
+        *,
+        validations: int = VALIDATIONS,
+        dataset: RetrievalDataset | None = None,
     ) -> dict[str, Any]:
+        dataset = dataset or self.dataset
         started = time.perf_counter()
         mining = MineOptions(negatives=self.settings.negatives, seed=seed)
         encoder = load_encoder(self.encoder, self.options)
-        mined = mine_negatives(self.dataset, encoder, cache=self.cache, options=mining)
-        training_set = TrainingSet.build(self.dataset, "train", mined.negatives, self.settings.negatives)
+        mined = mine_negatives(dataset, encoder, cache=self.cache, options=mining)
+        training_set = TrainingSet.build(dataset, "train", mined.negatives, self.settings.negatives)
         holding = ReplayOptions(guard_share=guard_share)
         result = train(
             with_guards_kept(training_set, {self.other: self._guard(seed)}, holding, seed=seed),
@@ -227,13 +205,9 @@ class Story:
         return {"model": str(model), "seconds": time.perf_counter() - started} | steps
 
     def _ours_in_the_recipes_time(self, model: Path, seed: int) -> dict[str, Any]:
-        """Trains as many epochs as fit into the recipe's time, or one, with nothing held and one validation.
-
-        Processor time counts, since others may use the machine too; it goes by that of `ours`.
-        """
-        recipe, ours = self.run("recipe", seed), self.run("ours", seed)
-        epochs = max(1, int(EPOCHS * recipe["processor_seconds"] / ours["processor_seconds"]))
-        return self._ours(model, seed, epochs, 0.0, validations=1)
+        """Trains on fewer queries for one epoch, with nothing held and one validation."""
+        splits = {**self.dataset.queries_split, "train": self.dataset.split_query_ids("train")[:SAME_TIME_QUERIES]}
+        return self._ours(model, seed, 1, 0.0, validations=1, dataset=replace(self.dataset, queries_split=splits))
 
     def _merged(self, model: Path, seed: int) -> dict[str, Any]:
         """Merges ours with the base by the weight that val and the guard choose."""
@@ -281,27 +255,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def settings(words: argparse.Namespace) -> dict[str, Any]:
-    """Returns what the figures depend on."""
-    return {
-        "max_length": MAX_LENGTH,
-        "documents": words.documents,
-        "queries": {"train": TRAIN_QUERIES, "val": VAL_QUERIES, "test": TEST_QUERIES, "guard": GUARD_QUERIES},
-        "guard_share": GUARD_SHARE,
-        "grid": GRID,
-        "refinements": ChooseOptions().refinements,
-        "epochs": EPOCHS,
-        "validations": VALIDATIONS,
-        "case_study": {
-            "first": asdict(FIRST_RUN),
-            "second": asdict(SECOND_RUN) | {"negatives": NEGATIVES},
-            "bf16": BF16,
-        },
-        "learning_rate": {name: pair.learning_rate for name, pair in PAIRS.items()},
-        "val_documents": VAL_DOCUMENTS,
-    }
-
-
 def main() -> None:
     """Runs what isn't done yet, seeds first, so that a run that breaks off has whole rows to compare."""
     words = arguments()
@@ -316,7 +269,7 @@ def main() -> None:
                 if row not in SAME_TIME or story.trained_on == SAME_TIME_ON:
                     facts = story.run(row, seed)
                     progress.say(f"{story.trained_on}, {row}, seed {seed}: {facts['gate']}, {facts['seconds']:.0f} s")
-                    publish(settings(words), stories)
+                    publish(settings(words.documents), stories)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ NAMED = {
     "recipe, accumulation 2": "case study's recipe, accumulation 2",
     "ours": "ours, the guard's texts held",
     "merged": "ours merged",
-    "ours, same time": "ours, nothing held, in the recipe's time",
+    "ours, same time": "ours, nothing held, in about the recipe's time",
 }
 
 
