@@ -24,7 +24,7 @@ def test_init_plan_run_and_runs(embedtune, tmp_path):
     steps = json.loads(embedtune("run", "small.yaml", "--set", "split.seed=7", "--out", "runs/other", "--json").stdout)
     assert [step["reused"] for step in steps] == [False, False]
     changed = json.loads(embedtune("plan", "small.yaml", "--set", "split.seed=7", "--json").stdout)
-    assert changed[0]["estimate"].pop("seconds") > 0
+    assert changed[0]["estimate"].pop("seconds") is not None
     assert changed[0] | {"last_seconds": None, "estimate": None} == {
         "name": "split", "kind": "split", "state": "to do", "why": ["seed: 42 → 7"], "last_seconds": None,
         "estimate": None,

@@ -93,10 +93,10 @@ def test_an_overlap_as_long_as_the_chunk_is_refused():
 
 @pytest.mark.parametrize("text", ["a b ", ".", " ", "\n ", "?!", "”", "。", '."'])
 def test_a_hundred_thousand_characters_without_a_sentence_take_no_time(text):
-    started = time.perf_counter()
+    started = time.process_time()
     chunks = chunks_of(text * (100_000 // len(text)), 500, 50)
     assert len(chunks) <= 600
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_nothing_but_blanks_is_lost_whatever_the_text():
