@@ -41,7 +41,7 @@ def plan_command(
     ] = True,
     json_output: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Shows what is done, what is to do and why, and what it will take.
+    """Shows what is to do, why, and what it will take.
 
     Example: embedtune plan recipe.yaml --set train.epochs=3
     """
