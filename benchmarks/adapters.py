@@ -216,6 +216,7 @@ class Bench:
             "documents": len(self.dataset.corpus),
             "splits": {split: len(ids) for split, ids in self.dataset.queries_split.items()},
             "encoder": self.setting.encoder,
+            "max_length": self.setting.max_length,
             "base": base.scores.mean(MEASURE),
             "rows": rows,
         }
@@ -226,7 +227,7 @@ def table(name: str, result: dict[str, Any]) -> str:
     splits = ", ".join(f"{split} {count:,}" for split, count in result["splits"].items())
     lines = [
         f"### {name}: {result['documents']:,} documents; queries: {splits}; encoder: {result['encoder']}, texts up to "
-        f"{COLLECTIONS[name].max_length} tokens",
+        f"{result.get('max_length', 256)} tokens",
         "",
         "| system | seeds | seconds | test `ndcg_at_10` | gain | 95 % interval | p | documents encoded again |",
         "|---|---|---|---|---|---|---|---|",
