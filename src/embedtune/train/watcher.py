@@ -181,8 +181,9 @@ class Watcher(TrainerCallback):
     def cut_short(self) -> list[str]:
         """Returns what is said where the time ended the training before its last step."""
         last, steps = self._limit.last_step, len(self.batches)
-        fitted = f"{last} of {steps} steps fitted into {self.options.max_minutes:.3g} minutes (--max-minutes)"
-        return [fitted] if last < steps else []
+        if self.options.max_minutes is None or last == steps:
+            return []
+        return [f"{last} of {steps} steps fitted into {self.options.max_minutes:.3g} minutes (--max-minutes)"]
 
     def _fit_into_time(self, step: int) -> None:
         """Cuts the steps down to what fits; the validations and the learning rate are spread over those."""
