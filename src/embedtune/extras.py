@@ -27,7 +27,7 @@ PURPOSES = {
     "onnx-int8": "export --format onnx-int8",
     "openvino": "export --format openvino",
     "url": "datasets at a URL, such as s3://bucket/dataset",
-    "ray": "eval and mine with --engine ray, on a Ray cluster",
+    "ray": "eval and mine --engine ray",
 }
 """What each extra gives, in the order in which a user comes to need it."""
 
