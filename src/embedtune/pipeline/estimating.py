@@ -14,7 +14,7 @@ from embedtune.errors import EmbedtuneError
 from embedtune.models.cache import EmbeddingCache
 from embedtune.models.encoder import EncoderOptions
 from embedtune.pipeline.asking import asks, money_for_asking
-from embedtune.pipeline.foreseeing import DataAhead, Texts, WorkAhead, data_after, option, work_ahead
+from embedtune.pipeline.foreseeing import WEIGHTS_STAY, DataAhead, Texts, WorkAhead, data_after, option, work_ahead
 from embedtune.pipeline.planning import PlannedStep
 from embedtune.pipeline.rates import Rates, measure_rates
 from embedtune.pipeline.recipe import RecipeStep, Reference
@@ -24,7 +24,6 @@ __all__ = ["Estimate", "Estimator"]
 
 _FLOAT_BYTES = 4
 _PLUGINS = ("method", "backend", "converter", "retriever", "format", "to", "filters")
-_WEIGHTS_STAY = frozenset({"adapter", "nudge"})
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Estimator:
         base = step.inputs.get("base", step.inputs.get("encoder", step.inputs.get("model")))
         if "model" in step.outputs and isinstance(base, Reference):
             root, weights = self._model(base)
-            self._models[step.name] = (root, weights if option(step, "method") in _WEIGHTS_STAY else step.name)
+            self._models[step.name] = (root, weights if option(step, "method") in WEIGHTS_STAY else step.name)
 
     def _step(self, one: PlannedStep) -> Estimate:
         step, data = one.step, self._data(one.step.inputs.get("data"))
@@ -147,7 +146,7 @@ class Estimator:
 
     def _asked_negatives(self, steps: Iterable[RecipeStep]) -> int | None:
         """Returns how many negatives a training of weights in the recipe has; None where there is none."""
-        trained = [one for one in steps if one.kind_name == "train" and option(one, "method") not in _WEIGHTS_STAY]
+        trained = [one for one in steps if one.kind_name == "train" and option(one, "method") not in WEIGHTS_STAY]
         return max((option(one, "negatives") for one in trained), default=None)
 
     def _from_history(self, one: PlannedStep, data: DataAhead | None) -> Estimate:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.pipeline.recipe import RecipeStep
 
-__all__ = ["DataAhead", "Texts", "WorkAhead", "data_after", "option", "work_ahead"]
+__all__ = ["WEIGHTS_STAY", "DataAhead", "Texts", "WorkAhead", "data_after", "option", "work_ahead"]
 
 _ALL = "all"
-_VECTOR_METHODS = frozenset({"adapter", "nudge"})
+WEIGHTS_STAY = frozenset({"adapter", "nudge"})
+"""Methods that leave the model's weights alone."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _guarding(model: str, guards: Sequence[DataAhead]) -> list[Texts]:
 
 def _training(step: RecipeStep, data: DataAhead, guards: Sequence[DataAhead]) -> WorkAhead:
     val = data.queries(option(step, "val_split"))
-    if option(step, "method") in _VECTOR_METHODS:
+    if option(step, "method") in WEIGHTS_STAY:
         own = Texts("encoder", data, data.documents, data.queries(option(step, "split")) + val)
         return WorkAhead([own, *_guarding("encoder", guards)], besides="its steps on cached vectors")
     texts = data.examples(option(step, "split")) * (2 + min(option(step, "negatives"), data.negatives))

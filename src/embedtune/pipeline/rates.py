@@ -18,12 +18,12 @@ import psutil
 from embedtune.artifact import provenance, write_text_whole
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import EmbedtuneError
-from embedtune.models.encoder import EncoderOptions, TextKind, load_encoder
+from embedtune.models.encoder import Encoder, EncoderOptions, TextKind, load_encoder
 from embedtune.models.tuned_encoder import TunedEncoder
 from embedtune.packaged import MINILM
 from embedtune.pipeline.content import outside_hash
 
-__all__ = ["Rates", "measure_rates"]
+__all__ = ["Rates", "documents_per_second", "measure_rates"]
 
 _WARMING, _SAMPLED = 4, 48
 _LONGEST_S = 2.0
@@ -99,11 +99,9 @@ def _key(encoder: str, options: EncoderOptions, dataset: RetrievalDataset, negat
 def _measured(encoder: str, options: EncoderOptions, dataset: RetrievalDataset, negatives: int | None) -> Rates:
     loaded = load_encoder(encoder, options)
     base = loaded.base if isinstance(loaded, TunedEncoder) else loaded
-    documents, queries = _sample(dataset.corpus), _sample(dataset.queries)
-    base.encode(documents[:_WARMING], "document")
     rates = Rates(
-        documents_per_s=_rate(base, documents, "document"),
-        queries_per_s=_rate(base, queries or documents, "query"),
+        documents_per_s=documents_per_second(base, dataset.corpus),
+        queries_per_s=_rate(base, _sample(dataset.queries or dataset.corpus), "query"),
         memory_bytes=psutil.Process().memory_info().rss,
         dim=base.dim,
         cache_key=base.cache_key,
@@ -120,12 +118,19 @@ def _measured(encoder: str, options: EncoderOptions, dataset: RetrievalDataset, 
     return Rates(**asdict(rates) | {"train_seconds_per_text": pace.seconds_per_text, "train_bytes": pace.extra_bytes})
 
 
+def documents_per_second(encoder: Encoder, corpus: Mapping[str, str]) -> float:
+    """Returns how fast documents are encoded, by some of them, after some to warm up."""
+    documents = _sample(corpus)
+    encoder.encode(documents[:_WARMING], "document")
+    return _rate(encoder, documents, "document")
+
+
 def _sample(texts: Mapping[str, str]) -> list[str]:
     ids = list(texts)
     return [texts[one] for one in random.Random(0).sample(ids, min(_SAMPLED, len(ids)))]
 
 
-def _rate(encoder: Any, texts: list[str], kind: TextKind) -> float:
+def _rate(encoder: Encoder, texts: list[str], kind: TextKind) -> float:
     """Returns texts a second, after at most some seconds."""
     started, done, size = time.perf_counter(), 0, max(1, len(texts) // 4)
     for first in range(0, len(texts), size):

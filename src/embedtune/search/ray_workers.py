@@ -47,8 +47,8 @@ class EncodingJob(NamedTuple):
 class BlockEncoder:
     """Encodes blocks, one at a time, with a model that it loads for the first and keeps."""
 
-    def __init__(self, job: EncodingJob) -> None:
-        self._job = job
+    def __init__(self, job: ray.ObjectRef[EncodingJob]) -> None:
+        self._job: EncodingJob = ray.get(job)
 
     def __call__(self, batch: Batch) -> dict[str, list[Any]]:
         """Returns where the block's shard is, its way of encoding, and whether it was encoded now."""

@@ -23,9 +23,10 @@ from embedtune.train.job_vectors import JobVectors
 from embedtune.train.methods.nudge import NudgeOptions
 from embedtune.train.nudging import Judged, Rows, nudge_m, nudge_n
 
-__all__ = ["train_nudge"]
+__all__ = ["FEWEST_COVERED", "train_nudge"]
 
-_FEWEST_COVERED = 0.2
+FEWEST_COVERED = 0.2
+"""The least share of val queries about documents with training queries."""
 _TOP_1 = Measure("precision", 1)
 _REPORTED = Measure("ndcg", 10)
 _REMEDY = (
@@ -49,7 +50,7 @@ def train_nudge(job: TrainingJob, options: NudgeOptions) -> TunedModel:
     covered = _covered(vectors)
     coverage = f"{len(covered)} of {len(vectors.val_ids)} val queries ({len(covered) / len(vectors.val_ids):.0%}) are "
     coverage += "about documents that have training queries"
-    if len(covered) < _FEWEST_COVERED * len(vectors.val_ids) and not options.allow_low_coverage:
+    if len(covered) < FEWEST_COVERED * len(vectors.val_ids) and not options.allow_low_coverage:
         raise DataError(
             f"{coverage}; moving the other documents can only hurt val, so gamma would come out as 0 and nothing "
             "would change",

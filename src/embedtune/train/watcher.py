@@ -239,7 +239,7 @@ class Watcher(TrainerCallback):
 
     def _say_time_left(self, step: int) -> None:
         seconds = (time.monotonic() - self._first_moment) / _MEASURED_STEPS
-        left = seconds * (len(self.batches) - step)
+        left = seconds * (self._limit.last_step - step)
         progress.say(f"{seconds:.2f} s a step, so {_spoken(left)} to go, and the validations besides")
 
 

@@ -28,6 +28,7 @@ from embedtune.pipeline.step_kind import StepJob, StepResult
 from embedtune.report.content import Words
 from embedtune.train.methods import METHODS
 from embedtune.train.methods.adapter import AdapterOptions
+from embedtune.train.nudge_training import FEWEST_COVERED
 from embedtune.train.training import TrainOptions, TrainResult, train
 
 __all__ = ["MADE", "Made", "mix", "train_method"]
@@ -37,7 +38,6 @@ _FILE, _MODEL, _LOG = "made.json", "model", "training.jsonl"
 _SHARE_FOR_A_VALIDATION = 0.1
 _FEWEST_DOCUMENTS, _MOST_DOCUMENTS, _MOST_MIXED_DOCUMENTS = 200, 20_000, 5_000
 _LEAST_SECONDS = 1.0
-_FEWEST_COVERED = 0.2
 _SHARES = (0.6, 0.4, 0.8, 0.2)
 """Of the tuned weights, in the order in which they are tried; the whole is a system of its own."""
 
@@ -151,7 +151,7 @@ def _refuse_uncovered(data: RetrievalDataset, training_set: TrainingSet) -> None
     """Ends NUDGE where too few val queries are about documents that it can move."""
     asked = [query_id for query_id in data.split_query_ids("val") if data.positives(query_id)]
     covered = queries_about(data, asked, {example.positive_id for example in training_set.examples})
-    if len(covered) < _FEWEST_COVERED * len(asked):
+    if len(covered) < FEWEST_COVERED * len(asked):
         share = len(covered) / len(asked)
         raise _LeftOutError(say("out.coverage", covered=len(covered), queries=len(asked), share=share))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from embedtune.pipeline.bakeoff.options import MeasureOptions
 from embedtune.pipeline.bakeoff.searching import Searcher, index_bytes, model_bytes, query_milliseconds
 from embedtune.pipeline.bakeoff.systems import BASE, SYSTEMS
 from embedtune.pipeline.bakeoff.words import say
+from embedtune.pipeline.rates import documents_per_second
 from embedtune.pipeline.step_kind import StepJob, StepResult
 from embedtune.report.content import SystemCosts, Words
 from embedtune.search.reranker_options import RerankerOptions
@@ -31,7 +31,6 @@ __all__ = ["MEASURED", "SHOWN", "TEST", "Measured", "measure", "probe_speed", "s
 
 MEASURED, SHOWN = "measured", "shown"
 _COSTS, _FILE, _VAL, _GUARDS, TEST = "costs.json", "measured.json", "val", "guards", "test"
-_PROBED, _WARM_UP = 64, 16
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,10 @@ class Measured:
 
 def probe_speed(job: StepJob) -> StepResult:
     """Measures how many documents a second the base encodes, which tells how many a validation may have."""
-    corpus, encoder = job.dataset().corpus, job.encoder()
+    encoder = job.encoder()
     assert encoder is not None  # noqa: S101 - a bake-off has one
-    texts = [corpus[name] for name in list(corpus)[:: max(1, len(corpus) // _PROBED)][:_PROBED]]
     with progress.hidden():
-        encoder.encode(texts[:_WARM_UP], "document")
-        started = time.perf_counter()
-        encoder.encode(texts, "document")
-        speed = len(texts) / (time.perf_counter() - started)
+        speed = documents_per_second(encoder, job.dataset().corpus)
     write_text_whole(job.folder / "speed.json", json.dumps({"documents_per_second": round(speed, 2)}) + "\n")
     return StepResult([f"{speed:.1f} documents a second"])
 

@@ -89,8 +89,9 @@ def _encode_blocks(
     made: dict[int, dict[str, Any]] = {}
     faults: list[DataError] = []
     states = {"new": 0, "damaged": 0, "found": 0}
+    stored_job = ray.put(job)  # Ray Data looks through plain arguments to log them, and would read the whole corpus
     with progress.task("encode documents on Ray", total=sum(block.documents for block in blocks)) as encoding:
-        for row in on_workers([block._asdict() for block in blocks], BlockEncoder, workers, {"job": job}):
+        for row in on_workers([block._asdict() for block in blocks], BlockEncoder, workers, {"job": stored_job}):
             encoding.advance(row["documents"])
             try:
                 raise_told(row["error"])
