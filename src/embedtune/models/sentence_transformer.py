@@ -72,8 +72,8 @@ class SentenceTransformerEncoder:
         if precision == "int8" or wanted == "packed":
             raise EncoderError(
                 f"the packed forward pass in {precision} can't be had for this model on {self.device}",
-                remedy="it takes BERT, RoBERTa and XLM-R on a CPU; int8 also needs AVX-512 with VNNI and bfloat16, "
-                "and the kernels that are compiled when embedtune is installed beside a C compiler",
+                remedy="it takes BERT, RoBERTa and XLM-R on a CPU; bfloat16 also needs AVX-512, int8 AVX-512 with VNNI "
+                "and bfloat16 and the kernels that are compiled when embedtune is installed beside a C compiler",
             )
         return PaddedForward(model, self.device, DTYPES[precision]), None
 

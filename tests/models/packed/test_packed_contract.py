@@ -10,6 +10,10 @@ import pytest
 import torch
 from tests.models.packed.conftest import ALPHABET, ARCHITECTURES
 
+from embedtune.errors import EncoderError
+from embedtune.models.packed import bert
+from embedtune.models.packed.bert import onednn_takes_bfloat16
+
 POOLINGS = ["mean", "cls", "lasttoken", "max", "mean_sqrt_len_tokens", "weightedmean"]
 chooser = random.Random(0)
 TEXTS = [
@@ -66,6 +70,7 @@ def test_modules_after_pooling(tiny):
     np.testing.assert_allclose(packed.encode(TEXTS, "document"), reference(path, "document"), atol=2e-6)
 
 
+@pytest.mark.skipif(not onednn_takes_bfloat16(), reason="oneDNN takes bfloat16 with AVX-512 only")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_bfloat16_is_near(tiny, architecture):
     path = tiny(architecture)
@@ -80,9 +85,18 @@ def test_a_shorter_limit_cuts(tiny):
     np.testing.assert_allclose(short.encode(TEXTS, "query"), plain.encode(TEXTS, "query"), atol=2e-6)
 
 
+def test_bfloat16_goes_without_packing_where_onednn_refuses_it(tiny, monkeypatch):
+    monkeypatch.setattr(bert, "onednn_takes_bfloat16", lambda: False)
+    path = tiny("bert")
+    assert "sentence-transformers" in str(encoder(path, precision="bfloat16"))
+    with pytest.raises(EncoderError, match="packed forward pass in bfloat16 can't be had"):
+        encoder(path, precision="bfloat16", forward="packed")
+
+
 def test_a_text_has_one_vector_in_any_company(tiny):
     path = tiny("bert")
-    packed = encoder(path, precision="bfloat16", forward="packed")
+    precision = "bfloat16" if onednn_takes_bfloat16() else "float32"
+    packed = encoder(path, precision=precision, forward="packed")
     together = packed.encode(TEXTS, "document")
     np.testing.assert_allclose(together[:-1], packed.encode(TEXTS[:-1], "document"), atol=2e-3)
     alone = np.concatenate([packed.encode([text], "document") for text in TEXTS])

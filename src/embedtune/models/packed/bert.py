@@ -13,7 +13,14 @@ from embedtune.models.packed.kernels import compiled_kernels
 from embedtune.models.packed.layers import Affine, Attention, FloatLayer, LayerWeights, Norm, cast_norm, layer_norm
 from embedtune.models.packed.texts import PackedTexts
 
-__all__ = ["PackedBert", "PackedPrecision", "can_pack", "padding_id_of", "rows_of_positions"]
+__all__ = [
+    "PackedBert",
+    "PackedPrecision",
+    "can_pack",
+    "onednn_takes_bfloat16",
+    "padding_id_of",
+    "rows_of_positions",
+]
 
 PackedPrecision = Literal["float32", "bfloat16", "int8"]
 _POSITIONS_FROM_0 = frozenset({"bert"})
@@ -28,12 +35,19 @@ def can_pack(model: nn.Module, precision: str) -> bool:
         return False
     if precision not in _DTYPES or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
+    if precision == "bfloat16" and not onednn_takes_bfloat16():
+        return False
     plain = not (config.is_decoder or config.add_cross_attention) and config.hidden_act == "gelu"
     if precision == "int8":
         kernels, head_size = compiled_kernels(), config.hidden_size // config.num_attention_heads
         widths = (config.hidden_size, config.intermediate_size)
         plain &= kernels is not None and kernels.can_attend(head_size) and kernels.can_quantise(*widths)
     return plain and type(model).__name__.endswith("Model")
+
+
+def onednn_takes_bfloat16() -> bool:
+    """Returns whether oneDNN lays out bfloat16 weights on this CPU; without AVX-512 it raises instead."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class PackedBert:

@@ -29,7 +29,7 @@ Map = Callable[[Tensor], Tensor]
 
 def can_pack_training(model: SentenceTransformer, precision: str) -> bool:
     """Returns whether PackedTraining computes what this model computes in training, in that precision on a CPU."""
-    if precision not in _DTYPES or not can_pack_model(model, precision):
+    if precision not in _DTYPES or not can_pack_model(model, "float32"):  # weights stay that; autocast does the rest
         return False
     backbone = cast("Any", model[0]).model
     return type(backbone).__module__.startswith("transformers.models.")
