@@ -118,7 +118,21 @@ def training(result: Mapping[str, Any]) -> str:
         for rate, ratio in zip(rates[1:], ratios[1:], strict=True):
             cells += [f"{rate:.2f}", f"{ratio:.2f}"]
         text += f"| {' | '.join(cells)} |\n"
-    return text + "\n"
+    return f"{text}\n{against_float32(result['parts'])}\n"
+
+
+def against_float32(parts: Mapping[str, Any]) -> str:
+    """Returns lines on ours in bfloat16 beside the peer as it comes, which is float32; they are of two runs."""
+    text = ""
+    for name, part in parts.items():
+        start, _, precision = name.rpartition("-")
+        plain = parts.get(f"{start}-float32")
+        if precision == "bfloat16" and plain is not None:
+            peer, *_ = plain["samples_per_s"].values()
+            _, dropout, default = part["samples_per_s"].values()
+            text += f"bfloat16 beside the peer as it comes, float32 ({start}, two runs of one machine): "
+            text += f"{dropout / peer:.2f} times with dropout, {default / peer:.2f} without.\n"
+    return text
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
