@@ -14,6 +14,7 @@ from embedtune.cli.help import one_of
 from embedtune.cli.plugin_command import plugin_command
 from embedtune.data.dataset import RetrievalDataset
 from embedtune.errors import OptionsError, StorageError
+from embedtune.models.cache_options import CacheOptions
 from embedtune.models.encoder import EncoderOptions
 from embedtune.options import Options
 from embedtune.synthesize.backends import BACKENDS, DEFAULT_BACKEND
@@ -44,6 +45,7 @@ def _synth_by(backend_name: str) -> Callable[..., None]:
         generate_options: GenerateOptions,
         options: Options,
         encoder_options: EncoderOptions,
+        cache_options: CacheOptions,
         out: Annotated[
             Path | None, typer.Option(help="Dataset to write: .json, .arrow (a folder), or a Parquet folder.")
         ] = None,
@@ -58,18 +60,12 @@ def _synth_by(backend_name: str) -> Callable[..., None]:
             ),
         ] = None,
         dry_run: Annotated[bool, typer.Option(help="Say what it would cost, ask nothing, write nothing.")] = False,
-        cache_dir: Annotated[
-            Path | None,
-            typer.Option(
-                help="Folder of cached vectors and replies; default: $EMBEDTUNE_CACHE_DIR or the user's cache."
-            ),
-        ] = None,
         overwrite: Annotated[bool, typer.Option(help="Replace an existing --out.")] = False,
         json_output: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     ) -> None:
         place = Path() if dry_run else _free_place(out, overwrite)
         data = RetrievalDataset.read(dataset)
-        named = _encoder_arguments(encoder, encoder_options, cache_dir)
+        named = _encoder_arguments(encoder, encoder_options, cache_options)
         if dry_run:
             plan = estimate_generation(data, backend, options, generate_options, **named)
             typer.echo(json.dumps(_plan_fields(plan), indent=2) if json_output else "\n".join(_plan_words(plan)))
@@ -86,15 +82,14 @@ def _synth_by(backend_name: str) -> Callable[..., None]:
     return synth_command
 
 
-def _encoder_arguments(encoder: str | None, options: EncoderOptions, cache_dir: Path | None) -> dict[str, Any]:
-    """Returns the encoder, its cache and the place of replies, as the arguments of the functions behind."""
-    from embedtune.models.cache import EmbeddingCache, default_cache_folder
+def _encoder_arguments(encoder: str | None, options: EncoderOptions, cache_options: CacheOptions) -> dict[str, Any]:
+    """Returns the encoder, its cache and the place of replies beside it, as the arguments of the functions behind."""
     from embedtune.models.encoder import load_encoder
 
     return {
         "encoder": None if encoder is None else load_encoder(encoder, options),
-        "cache": EmbeddingCache(cache_dir or default_cache_folder()),
-        "cache_folder": None if cache_dir is None else cache_dir / "replies",
+        "cache": cache_options.open(),
+        "cache_folder": None if cache_options.cache_dir is None else cache_options.cache_dir / "replies",
     }
 
 
