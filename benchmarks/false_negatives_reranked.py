@@ -1,10 +1,10 @@
 """How many planted false negatives does a cross-encoder see, alone and with the doctor's suspicion?
 
-python benchmarks/false_negatives_reranked.py COLLECTIONS CACHE WORK: all-MiniLM-L6-v2 is trained as a cross-encoder on
-train queries of the collections of false_negatives.py (known positives against unjudged documents of the ranking, yes
-or no), because none can be downloaded here. It reads what false_negatives.py plants in val and test; on val a
-logistic regression learns to add it to what suspicion weighs; the curves are of test. WORK keeps the model and its
-scores, which aren't made again. Results go to false_negatives_reranked.json beside this file.
+python benchmarks/false_negatives_reranked.py COLLECTIONS CACHE WORK: all-MiniLM-L6-v2 is trained as a cross-encoder,
+because none can be downloaded here: first to say what its own vectors say of train queries and documents, then on known
+positives of train queries against unjudged documents of the ranking, yes or no. It reads what false_negatives.py plants
+in val and test; on val a logistic regression learns to add it to what suspicion weighs; the curves are of test. WORK
+keeps both models and the scores, which aren't made again. Results go to false_negatives_reranked.json beside this file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,13 +35,18 @@ from embedtune.search.dense import DenseRetriever
 from embedtune.search.reranking import Pair, RerankerOptions, load_reranker
 from false_negatives import COLLECTIONS, FEWEST, POOLS, SEEDS, Floats, Planted, candidates, curve, plant, together
 
-POSITIVES = 200
+POSITIVES = 600
 """At most so many known positives a collection are trained on, drawn over all its train queries."""
 DEPTHS = (30, 100)
 """For each positive one negative is drawn from each of these first ranks."""
-LENGTH, MAX_LENGTH = 96, 96
+ECHOED = 800
+"""So many pairs a collection teach the model its own cosines, before it learns what is relevant."""
+ECHO_DEPTHS = (10, 100, 1000)
+TYPICAL_COSINE, SPREAD = 0.3, 0.15
+"""A cosine becomes a score by these two: an unrelated document is under 0, a near one over 0."""
+LENGTH, MAX_LENGTH = 96, 128
 """In tokens: a text for its vector, query and document together for the cross-encoder; cut for want of time."""
-BATCH, LEARNING_RATE, WARMUP = 32, 1e-4, 0.1
+BATCH, LEARNING_RATE, WARMUP = 16, 5e-5, 0.1
 READ = COLLECTIONS[:3]
 """The other two have few test queries with several positives, 24 and 23, and more documents than these together."""
 TRUE = {"val": 8, "test": 16}
@@ -49,11 +55,39 @@ RESULT = Path(__file__).with_suffix(".json")
 
 
 class Labelled(NamedTuple):
-    """A query and a document, and whether it's relevant."""
+    """A query, a document, and what is learnt of them: a score, or 1 where it's relevant and 0 where it isn't known."""
 
     query: str
     document: str
-    relevant: float
+    target: float
+
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def squared(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Returns how far scores are from those wanted."""
+    return functional.mse_loss(scores, targets)
+
+
+def yes_or_no(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Returns the binary loss; a positive weighs as much as its negatives together."""
+    weight = torch.where(targets > 0, float(len(DEPTHS)), 1.0)
+    return functional.binary_cross_entropy_with_logits(scores, targets, weight=weight)
+
+
+def echo(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -> list[Labelled]:
+    """Returns train queries with documents of near and far ranks, and the score that their cosine makes."""
+    generator = random.Random(SEEDS[0])
+    asked = {q: dataset.queries[q] for q in dataset.queries_split["train"]}
+    found = DenseRetriever(encoder, dataset.corpus, cache).retrieve(asked, top_k=max(ECHO_DEPTHS)).rankings
+    pairs = []
+    for number in range(ECHOED):
+        query_id = generator.choice(list(asked))
+        hit = generator.choice(found[query_id][: ECHO_DEPTHS[number % len(ECHO_DEPTHS)]])
+        score = (hit.score - TYPICAL_COSINE) / SPREAD
+        pairs.append(Labelled(asked[query_id], dataset.corpus[hit.document_id], score))
+    return pairs
 
 
 def lesson(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -> list[Labelled]:
@@ -62,7 +96,8 @@ def lesson(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -
     known = [(q, d) for q in dataset.queries_split["train"] for d in dataset.positives(q)]
     drawn = generator.sample(known, min(POSITIVES, len(known)))
     asked = {q: dataset.queries[q] for q, _ in drawn}
-    found = DenseRetriever(encoder, dataset.corpus, cache).retrieve(asked, top_k=max(DEPTHS) + 50).rankings
+    most = max(len(dataset.positives(q)) for q in asked)
+    found = DenseRetriever(encoder, dataset.corpus, cache).retrieve(asked, top_k=max(DEPTHS) + most).rankings
     pairs = []
     for query_id, positive in drawn:
         relevant = set(dataset.positives(query_id))
@@ -72,33 +107,35 @@ def lesson(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -
     return pairs
 
 
-def teach(pairs: list[Labelled], folder: Path) -> None:
-    """Trains the cross-encoder for one epoch on yes and no, and writes it."""
+def teach(start: Path | str, pairs: list[Labelled], loss_of: Loss, folder: Path) -> Path:
+    """Trains a cross-encoder for one epoch and writes it, unless it's there already; returns its folder."""
+    if folder.exists():
+        return folder
     torch.manual_seed(SEEDS[0])
-    place, offline = locate_model("minilm")
-    model = CrossEncoder(place, num_labels=1, max_length=MAX_LENGTH, device="cpu", local_files_only=offline)
+    model = CrossEncoder(str(start), num_labels=1, max_length=MAX_LENGTH, device="cpu", local_files_only=True)
     pairs = random.Random(SEEDS[0]).sample(pairs, len(pairs))
-    batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+    batches = [pairs[first : first + BATCH] for first in range(0, len(pairs), BATCH)]
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=len(batches), pct_start=WARMUP, anneal_strategy="linear"
     )
     model.train()
-    with progress.task("training", len(batches)) as training:
-        for number, batch in enumerate(batches):
+    losses = []
+    with progress.task(f"training {folder.name}", len(batches)) as training:
+        for number, batch in enumerate(batches, 1):
             scores = model(model.preprocess([(pair.query, pair.document) for pair in batch]))["scores"].reshape(-1)
-            target = torch.tensor([pair.relevant for pair in batch])
-            weight = torch.where(target > 0, float(len(DEPTHS)), 1.0)
-            loss = functional.binary_cross_entropy_with_logits(scores, target, weight=weight)
+            loss = loss_of(scores, torch.tensor([pair.target for pair in batch]))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            if number % 10 == 0:
-                print("step", number, "loss", round(loss.item(), 3), flush=True)
+            losses.append(loss.item())
+            if number % 50 == 0:
+                progress.say(f"step {number} of {len(batches)}, loss {np.mean(losses[-50:]):.3f}")
             training.advance()
     model.save_pretrained(str(folder))
+    return folder
 
 
 class Reader:
@@ -195,13 +232,13 @@ def main() -> None:
     """Trains, reads, fits on val and measures on test."""
     folder, cache, work = Path(sys.argv[1]), EmbeddingCache(sys.argv[2]), Path(sys.argv[3])
     encoder = load_encoder("minilm", EncoderOptions(max_length=LENGTH))
-    whole = {name: RetrievalDataset.read(folder / name / "dataset.json") for name in READ}
+    whole = {name: RetrievalDataset.read(folder / name / "dataset.json") for name in COLLECTIONS}
     whole = {name: replace(dataset, negative_docs={}) for name, dataset in whole.items()}
-    pairs = [pair for dataset in whole.values() for pair in lesson(dataset, encoder, cache)]
-    model = work / "cross-encoder"
-    if not model.exists():
-        teach(pairs, model)
-    readers = {name: Reader(dataset, model, work / f"{name}.json") for name, dataset in whole.items()}
+    echoed = [pair for dataset in whole.values() for pair in echo(dataset, encoder, cache)]
+    judged = [pair for dataset in whole.values() for pair in lesson(dataset, encoder, cache)]
+    start, _ = locate_model("minilm")
+    model = teach(teach(start, echoed, squared, work / "echo"), judged, yes_or_no, work / "cross-encoder")
+    readers = {name: Reader(whole[name], model, work / f"{name}.json") for name in READ}
     read = {
         split: {name: planted_and_read(whole[name], split, encoder, cache, reader) for name, reader in readers.items()}
         for split in ("val", "test")
@@ -209,7 +246,8 @@ def main() -> None:
     added = fit(list(read["val"].values()))
     content: dict[str, Any] = {"collections": {name: curves(part, added) for name, part in read["test"].items()}}
     settings = {
-        "pairs": len(pairs),
+        "echoed_pairs": len(echoed),
+        "judged_pairs": len(judged),
         "max_length": MAX_LENGTH,
         "vectors_max_length": LENGTH,
         "true_negatives": TRUE,
