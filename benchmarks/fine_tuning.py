@@ -42,6 +42,7 @@ from embedtune.search.dense import DenseRetriever
 from embedtune.train.training import TrainOptions, train
 from fine_tuning_settings import (
     BF16,
+    CHOOSING_QUERIES,
     DOCUMENTS,
     EPOCHS,
     GRID,
@@ -86,11 +87,12 @@ class Story:
     @cached_property
     def datasets(self) -> dict[str, RetrievalDataset]:
         """Returns what is measured, the collection trained on first."""
-        read = {
-            name: cut(RetrievalDataset.read(self.words.collections / name / "dataset.json"), self.words.documents)
-            for name in (self.trained_on, self.other)
-        }
+        read = {name: self._cut(name) for name in (self.trained_on, self.other)}
         return read | {GENERAL: general_half(self.pair.language)}
+
+    def _cut(self, name: str, **more: int) -> RetrievalDataset:
+        whole = RetrievalDataset.read(self.words.collections / name / "dataset.json")
+        return cut(whole, self.pair.train_queries, self.words.documents, **more)
 
     @property
     def dataset(self) -> RetrievalDataset:
@@ -216,7 +218,7 @@ class Story:
             return tuned | {"weight": 0.0}
         started = time.perf_counter()
         choice = choose_weight(
-            self.dataset,
+            self._cut(self.trained_on, val_queries=CHOOSING_QUERIES),
             self.encoder,
             tuned["model"],
             guards={self.other: self._guard(seed)},

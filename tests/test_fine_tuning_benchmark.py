@@ -21,12 +21,14 @@ def benchmark(monkeypatch):
 
 def test_a_cut_collection_keeps_every_relevant_document_and_all_test_queries(benchmark, sample):
     fine_tuning = benchmark("fine_tuning")
-    small = fine_tuning.cut(sample, 1)
+    train_queries = len(sample.queries_split["train"])
+    small = fine_tuning.cut(sample, train_queries, 1)
     assert list(find_faults(small.to_fields())) == []
     assert set(small.corpus) == {d for q in small.queries for d in sample.positives(q)}
     assert small.queries_split["test"] == list(sample.queries_split["test"])
-    whole = fine_tuning.cut(sample, 1000)
+    whole = fine_tuning.cut(sample, train_queries, 1000)
     assert list(whole.corpus) == list(sample.corpus)
+    assert len(fine_tuning.cut(sample, 3, 1000).queries_split["train"]) == 3
 
 
 @pytest.mark.parametrize(("language", "letter"), [("en", "the"), ("zh", "的")])
