@@ -4,7 +4,8 @@
 
 SHARED_DATA is the folder of real collections. `speed` takes turns over texts of SciFact, CMRC 2018
 and the installed packages' docstrings; `busy` does the same on SciFact while another process
-keeps one core busy; `fidelity` compares vectors with float32's. Each part is written to
+keeps one core busy; `fidelity` compares vectors with float32's. A CPU that doesn't compute in bfloat16
+has `speed` and `busy` of float32, kept beside the others. Each part is written to
 benchmarks/encode_speed.json when it is done; the other parts stay.
 """
 
@@ -23,6 +24,7 @@ from sentence_transformers import SentenceTransformer
 
 from embedtune.data.converters.docstrings import DocstringOptions, convert
 from embedtune.models.encoder import EncoderOptions, load_encoder
+from embedtune.models.sentence_transformer import choose_precision
 from embedtune.packaged import minilm_folder
 from measuring import SEED, interleaved, write_result
 
@@ -30,6 +32,8 @@ TEXTS = 192
 COMPARED_TEXTS = 250
 PEER = "sentence-transformers encode"
 PARTS = ("speed", "busy", "fidelity")
+LESS = "float32 only"
+"""How parts are called where bfloat16 isn't to be had."""
 
 
 def corpora(shared: Path) -> dict[str, list[str]]:
@@ -45,12 +49,16 @@ def sample(texts: list[str], count: int) -> list[str]:
     return random.Random(SEED).sample(texts, min(count, len(texts)))
 
 
+def fast_precisions() -> tuple[str, ...]:
+    """Returns what is faster than float32 on this CPU, or float32."""
+    bfloat16 = choose_precision("auto", torch.device("cpu")) == "bfloat16"
+    return ("bfloat16", "int8") if bfloat16 else ("float32",)
+
+
 def speed(texts: list[str], rounds: int = 5) -> dict[str, Any]:
     """Returns medians, the ratio to the peer, and tokens a second."""
     plain = SentenceTransformer(str(minilm_folder()), device="cpu")
-    fast = {
-        precision: load_encoder("minilm", EncoderOptions(precision=precision)) for precision in ("bfloat16", "int8")
-    }
+    fast = {precision: load_encoder("minilm", EncoderOptions(precision=precision)) for precision in fast_precisions()}
     for encoder in fast.values():
         encoder.encode(texts[:8], "document")
     plain.encode(texts[:8])
@@ -58,7 +66,7 @@ def speed(texts: list[str], rounds: int = 5) -> dict[str, Any]:
     for precision, encoder in fast.items():
         contestants[f"embedtune, {precision}"] = lambda encoder=encoder: encoder.encode(texts, "document")
     result = interleaved(contestants, rounds, warm=False)
-    tokens = sum(min(count, plain.max_seq_length) for count in fast["int8"].count_tokens(texts))
+    tokens = sum(min(count, plain.max_seq_length) for count in fast[fast_precisions()[0]].count_tokens(texts))
     medians = result["median_s"]
     ratios = {name: round(medians[PEER] / value, 2) for name, value in medians.items()}
     rates = {name: round(tokens / value) for name, value in medians.items()}
@@ -93,24 +101,36 @@ def table(parts: dict[str, Any]) -> str:
         "all-MiniLM-L6-v2, 256 tokens, documents of real collections; ratios to sentence-transformers' `encode` as it",
         "comes (float32, batches of 32); tokens are those that reach the model.",
         "",
-        "| texts | tokens a text | peer, tokens/s | bfloat16: tokens/s | ratio | int8: tokens/s | ratio |",
-        "|---|---|---|---|---|---|---|",
+        *speed_lines(parts, "", ("bfloat16", "int8")),
     ]
-    rows = dict(parts.get("speed", {}))
-    if "busy" in parts:
-        rows["scifact, one core taken by another process"] = parts["busy"]
-    for name, part in rows.items():
-        rate, ratio = part["tokens_per_s"], part["ratio"]
-        cells = [f"{part['tokens'] / part['texts']:.0f}", f"{rate[PEER]:,}"]
-        for precision in ("bfloat16", "int8"):
-            cells += [f"{rate[f'embedtune, {precision}']:,}", f"{ratio[f'embedtune, {precision}']:.2f}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
     if "fidelity" in parts:
         lines += ["", "| cosine to float32: lowest, 1st percentile, mean | bfloat16 | int8 |", "|---|---|---|"]
         for name, part in parts["fidelity"].items():
             cells = [", ".join(f"{figure:.5f}" for figure in part[precision]) for precision in ("bfloat16", "int8")]
             lines.append(f"| {name}, {part['texts']} documents | {' | '.join(cells)} |")
+    if f"speed, {LESS}" in parts:
+        lines += ["", "On a CPU with AVX2 and no more (another machine), where ours is float32 too:", ""]
+        lines += speed_lines(parts, f", {LESS}", ("float32",))
     return "\n".join(lines) + "\n"
+
+
+def speed_lines(parts: dict[str, Any], which: str, precisions: tuple[str, ...]) -> list[str]:
+    """Returns the table of the speed parts whose name ends so."""
+    rows = dict(parts.get(f"speed{which}", {}))
+    if f"busy{which}" in parts:
+        rows["scifact, one core taken by another process"] = parts[f"busy{which}"]
+    heads = [f"{precision}: tokens/s | ratio" for precision in precisions]
+    lines = [
+        f"| texts | tokens a text | peer, tokens/s | {' | '.join(heads)} |",
+        "|---|---|---" + "|---|---" * len(heads) + "|",
+    ]
+    for name, part in rows.items():
+        rate, ratio = part["tokens_per_s"], part["ratio"]
+        cells = [f"{part['tokens'] / part['texts']:.0f}", f"{rate[PEER]:,}"]
+        for precision in precisions:
+            cells += [f"{rate[f'embedtune, {precision}']:,}", f"{ratio[f'embedtune, {precision}']:.2f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
@@ -119,12 +139,17 @@ def main() -> None:
     path = Path(__file__).with_suffix(".json")
     parts = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.exists() else {}
     texts = corpora(shared)
+    bfloat16 = "bfloat16" in fast_precisions()
     for part in wanted:
+        named = part if bfloat16 else f"{part}, {LESS}"
         if part == "speed":
-            parts[part] = {name: speed(sample(some, TEXTS)) for name, some in texts.items()}
+            parts[named] = {name: speed(sample(some, TEXTS)) for name, some in texts.items()}
         elif part == "busy":
-            parts[part] = busy(sample(texts["scifact"], TEXTS))
+            parts[named] = busy(sample(texts["scifact"], TEXTS))
         elif part == "fidelity":
+            if not bfloat16:
+                print("fidelity left out: this CPU doesn't compute in bfloat16")
+                continue
             parts[part] = {name: fidelity(sample(some, COMPARED_TEXTS)) for name, some in texts.items()}
         else:
             raise SystemExit(f"unknown part {part!r}, expected {', '.join(PARTS)}")
