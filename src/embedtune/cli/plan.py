@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedtune.cli.flags import command
-from embedtune.cli.run import OUT_HELP, SET_HELP, padded, replies_folder, run_place
+from embedtune.cli.run import OUT_HELP, SET_HELP, padded, run_place
 from embedtune.models.cache_options import CacheOptions
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plan_command(
     if estimate:
         from embedtune.pipeline.estimating import Estimator
 
-        estimates = Estimator(folder, cache_options.open(), replies_folder(cache_options)).estimate(planned)
+        estimates = Estimator(folder, cache_options.open(), cache_options.replies).estimate(planned)
     if json_output:
         fields = [_fields(one, estimates.get(one.step.name)) for one in planned]
         typer.echo(json.dumps(fields, ensure_ascii=False, indent=2))

@@ -17,7 +17,7 @@ from embedtune.models.cache_options import CacheOptions
 if TYPE_CHECKING:
     from embedtune.pipeline.running import FinishedStep
 
-__all__ = ["OUT_HELP", "SET_HELP", "padded", "replies_folder", "run_command", "run_place"]
+__all__ = ["OUT_HELP", "SET_HELP", "padded", "run_command", "run_place"]
 
 _REFUSED = 3
 _NAME = 14
@@ -47,7 +47,7 @@ def run_command(
 
     read = Recipe.read(recipe, changes or ())
     folder = run_place(recipe, out)
-    workshop = Workshop(cache_options.open(), replies_folder(cache_options))
+    workshop = Workshop(cache_options.open(), cache_options.replies)
     finished = run_recipe(read, RunFolder(folder), workshop, wait=wait)
     if json_output:
         typer.echo(json.dumps([asdict(one) for one in finished], ensure_ascii=False, indent=2))
@@ -61,11 +61,6 @@ def run_command(
 def padded(text: str, width: int) -> str:
     """Returns the text with blanks up to a width on the screen, where a Chinese character takes two places."""
     return text + " " * max(0, width - cell_len(text))
-
-
-def replies_folder(options: CacheOptions) -> Path | None:
-    """Returns where a language model's replies are kept; None for the user's cache."""
-    return None if options.cache_dir is None else options.cache_dir / "replies"
 
 
 def run_place(recipe: Path, out: Path | None) -> Path:

@@ -89,7 +89,7 @@ def _encoder_arguments(encoder: str | None, options: EncoderOptions, cache_optio
     return {
         "encoder": None if encoder is None else load_encoder(encoder, options),
         "cache": cache_options.open(),
-        "cache_folder": None if cache_options.cache_dir is None else cache_options.cache_dir / "replies",
+        "cache_folder": cache_options.replies,
     }
 
 
