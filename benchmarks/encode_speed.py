@@ -66,7 +66,7 @@ def speed(texts: list[str], rounds: int = 5) -> dict[str, Any]:
     for precision, encoder in fast.items():
         contestants[f"embedtune, {precision}"] = lambda encoder=encoder: encoder.encode(texts, "document")
     result = interleaved(contestants, rounds, warm=False)
-    tokens = sum(min(count, plain.max_seq_length) for count in fast[fast_precisions()[0]].count_tokens(texts))
+    tokens = sum(min(count, plain.max_seq_length) for count in next(iter(fast.values())).count_tokens(texts))
     medians = result["median_s"]
     ratios = {name: round(medians[PEER] / value, 2) for name, value in medians.items()}
     rates = {name: round(tokens / value) for name, value in medians.items()}
@@ -109,7 +109,7 @@ def table(parts: dict[str, Any]) -> str:
             cells = [", ".join(f"{figure:.5f}" for figure in part[precision]) for precision in ("bfloat16", "int8")]
             lines.append(f"| {name}, {part['texts']} documents | {' | '.join(cells)} |")
     if f"speed, {LESS}" in parts:
-        lines += ["", "On a CPU with AVX2 and no more (another machine), where ours is float32 too:", ""]
+        lines += ["", "On another machine, whose CPU doesn't compute in bfloat16; ours is float32 too:", ""]
         lines += speed_lines(parts, f", {LESS}", ("float32",))
     return "\n".join(lines) + "\n"
 

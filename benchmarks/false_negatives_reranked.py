@@ -65,11 +65,6 @@ class Labelled(NamedTuple):
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def squared(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Returns how far scores are from those wanted."""
-    return functional.mse_loss(scores, targets)
-
-
 def yes_or_no(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Returns the binary loss; a positive weighs as much as its negatives together."""
     weight = torch.where(targets > 0, float(len(DEPTHS)), 1.0)
@@ -81,9 +76,9 @@ def echo(dataset: RetrievalDataset, encoder: Encoder, cache: EmbeddingCache) -> 
     generator = random.Random(SEEDS[0])
     asked = {q: dataset.queries[q] for q in dataset.queries_split["train"]}
     found = DenseRetriever(encoder, dataset.corpus, cache).retrieve(asked, top_k=max(ECHO_DEPTHS)).rankings
-    pairs = []
+    query_ids, pairs = list(asked), []
     for number in range(ECHOED):
-        query_id = generator.choice(list(asked))
+        query_id = generator.choice(query_ids)
         hit = generator.choice(found[query_id][: ECHO_DEPTHS[number % len(ECHO_DEPTHS)]])
         score = (hit.score - TYPICAL_COSINE) / SPREAD
         pairs.append(Labelled(asked[query_id], dataset.corpus[hit.document_id], score))
@@ -237,7 +232,7 @@ def main() -> None:
     echoed = [pair for dataset in whole.values() for pair in echo(dataset, encoder, cache)]
     judged = [pair for dataset in whole.values() for pair in lesson(dataset, encoder, cache)]
     start, _ = locate_model("minilm")
-    model = teach(teach(start, echoed, squared, work / "echo"), judged, yes_or_no, work / "cross-encoder")
+    model = teach(teach(start, echoed, functional.mse_loss, work / "echo"), judged, yes_or_no, work / "cross-encoder")
     readers = {name: Reader(whole[name], model, work / f"{name}.json") for name in READ}
     read = {
         split: {name: planted_and_read(whole[name], split, encoder, cache, reader) for name, reader in readers.items()}

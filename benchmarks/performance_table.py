@@ -113,12 +113,17 @@ def training(result: Mapping[str, Any]) -> str:
     )
     for name, part in result["parts"].items():
         rates, ratios = list(part["samples_per_s"].values()), list(part["ratio"].values())
-        texts, size, precision = name.split("-")
-        cells = [f"{texts}, {size.replace('x', ' × ')}, {precision}", f"{rates[0]:.2f}"]
+        cells = [part_label(name), f"{rates[0]:.2f}"]
         for rate, ratio in zip(rates[1:], ratios[1:], strict=True):
             cells += [f"{rate:.2f}", f"{ratio:.2f}"]
         text += f"| {' | '.join(cells)} |\n"
     return f"{text}\n{against_float32(result['parts'])}\n"
+
+
+def part_label(name: str) -> str:
+    """Returns what was trained on, and how, in words."""
+    texts, size, *precision = name.split("-")
+    return ", ".join([texts, size.replace("x", " × "), *precision])
 
 
 def against_float32(parts: Mapping[str, Any]) -> str:
@@ -130,7 +135,7 @@ def against_float32(parts: Mapping[str, Any]) -> str:
         if precision == "bfloat16" and plain is not None:
             peer, *_ = plain["samples_per_s"].values()
             _, dropout, default = part["samples_per_s"].values()
-            text += f"bfloat16 beside the peer as it comes, float32 ({start}, two runs of one machine): "
+            text += f"bfloat16 beside the peer as it comes, float32 ({part_label(start)}, two runs of one machine): "
             text += f"{dropout / peer:.2f} times with dropout, {default / peer:.2f} without.\n"
     return text
 
